@@ -1,0 +1,366 @@
+package io.apprxy;
+
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A published application. Immutable data; {@link #toJson()} and {@link #fromJson(String)} carry it. The settings are those of
+ * Microsoft Entra application proxy ({@code onPremisesPublishing}), with safer defaults where Entra's are unsafe. A value that
+ * this version cannot honour is refused with {@link IllegalArgumentException}, never ignored.
+ *
+ * @param id a short name, unique in a gateway: letters, digits, {@code . _ -}; it is the audience of assertions and a tag of
+ *     meters
+ * @param externalUrl where users reach it: scheme, host and a path that ends with a slash ({@code externalUrl})
+ * @param internalUrl where the connector, or the gateway, reaches it ({@code internalUrl})
+ * @param alternateUrl a second external URL ({@code alternateUrl}). Default: none
+ * @param useAlternateUrlForTranslationAndRedirect {@code useAlternateUrlForTranslationAndRedirect}. Default: false
+ * @param externalAuthentication {@code externalAuthenticationType}. Default: {@link ExternalAuthentication#PRE_AUTHENTICATION}
+ * @param connectorGroup the connectors that serve it; null if the gateway reaches the origin itself. Default: null
+ * @param assignments who may use it ({@code appRoleAssignments}). Must name somebody unless the application is passthrough
+ * @param singleSignOn {@code singleSignOnSettings}. Default: none
+ * @param applicationServerTimeout how long the origin may take to begin its answer ({@code applicationServerTimeout}, there 85 s
+ *     or 180 s; here any positive duration). Default: 85 s
+ * @param backendCertificateValidation {@code isBackendCertificateValidationEnabled}. Default: true
+ * @param httpOnlyCookie {@code isHttpOnlyCookieEnabled}. Default: true (Entra: false)
+ * @param secureCookie {@code isSecureCookieEnabled}. Default: true
+ * @param persistentCookie whether the session cookie outlives the browser's window ({@code isPersistentCookieEnabled}).
+ *     Default: false
+ * @param translateHostHeader whether the origin sees its internal host name in {@code Host} rather than the external one ({@code
+ *     isTranslateHostHeaderEnabled}). Default: true
+ * @param translateLinksInBody {@code isTranslateLinksInBodyEnabled}. Default: false
+ * @param stateSession whether a sign-in carries a state ({@code isStateSessionEnabled}). Default: true
+ * @param continuousAccessEvaluation {@code isContinuousAccessEvaluationEnabled}. Default: false
+ * @param segments further URLs of a complex application ({@code segmentsConfiguration}). Default: none
+ * @param customDomainCertificate {@code verifiedCustomDomainKeyCredential}. Default: none
+ */
+public record Application(
+    String id,
+    URI externalUrl,
+    URI internalUrl,
+    @Nullable URI alternateUrl,
+    boolean useAlternateUrlForTranslationAndRedirect,
+    ExternalAuthentication externalAuthentication,
+    @Nullable String connectorGroup,
+    Assignments assignments,
+    SingleSignOn singleSignOn,
+    Duration applicationServerTimeout,
+    boolean backendCertificateValidation,
+    boolean httpOnlyCookie,
+    boolean secureCookie,
+    boolean persistentCookie,
+    boolean translateHostHeader,
+    boolean translateLinksInBody,
+    boolean stateSession,
+    boolean continuousAccessEvaluation,
+    List<URI> segments,
+    @Nullable String customDomainCertificate) {
+
+  private static final Pattern ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+
+  public Application {
+    Objects.requireNonNull(id, "id");
+    Objects.requireNonNull(externalAuthentication, "externalAuthentication");
+    Objects.requireNonNull(assignments, "assignments");
+    Objects.requireNonNull(singleSignOn, "singleSignOn");
+    Objects.requireNonNull(applicationServerTimeout, "applicationServerTimeout");
+    segments = List.copyOf(segments);
+    require(ID.matcher(id).matches(), id, "id", "must be 1 to 64 letters, digits or . _ -, and begin with a letter or digit");
+    checkUrl(id, "externalUrl", externalUrl);
+    checkUrl(id, "internalUrl", internalUrl);
+    require(
+        applicationServerTimeout.compareTo(Duration.ZERO) > 0, id, "applicationServerTimeout", "must be longer than zero");
+    require(
+        externalAuthentication == ExternalAuthentication.PASSTHROUGH || !assignments.isEmpty(),
+        id,
+        "assignments",
+        "name nobody, so nobody could use it: call assignUsers, assignGroups or assignEveryone");
+    require(
+        externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
+            || (assignments.isEmpty() && singleSignOn.headers().isEmpty()),
+        id,
+        "externalAuthentication",
+        "is PASSTHROUGH, where nobody is known: assignments and singleSignOn would have no effect");
+    refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
+    refuseWithoutEffect(
+        id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
+    refuseWithoutEffect(id, "backendCertificateValidation = false", !backendCertificateValidation);
+    refuseWithoutEffect(id, "httpOnlyCookie = false", !httpOnlyCookie);
+    refuseWithoutEffect(id, "secureCookie = false", !secureCookie);
+    refuseWithoutEffect(id, "translateLinksInBody", translateLinksInBody);
+    refuseWithoutEffect(id, "stateSession = false", !stateSession);
+    refuseWithoutEffect(id, "continuousAccessEvaluation", continuousAccessEvaluation);
+    refuseWithoutEffect(id, "segments", !segments.isEmpty());
+    refuseWithoutEffect(id, "customDomainCertificate", customDomainCertificate != null);
+  }
+
+  /** Whether the gateway authenticates users before anything reaches the origin. */
+  public enum ExternalAuthentication {
+    /** Entra's {@code aadPreAuthentication}. */
+    PRE_AUTHENTICATION,
+    /** Entra's {@code passthru}: every request is forwarded, and no identity is known. */
+    PASSTHROUGH
+  }
+
+  /**
+   * Who is assigned to an application. Immutable.
+   *
+   * @param users names of users: matched with {@code preferred_username}, {@code upn}, {@code email} or {@code sub}
+   * @param groups names or ids of groups, as in the {@code groups} claim
+   * @param everyone whether every user who can sign in is assigned
+   */
+  public record Assignments(List<String> users, List<String> groups, boolean everyone) {
+    public Assignments {
+      users = List.copyOf(users);
+      groups = List.copyOf(groups);
+    }
+
+    boolean isEmpty() {
+      return users.isEmpty() && groups.isEmpty() && !everyone;
+    }
+  }
+
+  /**
+   * How the origin learns who the user is. Immutable.
+   *
+   * @param headers header name to claim name: the origin gets the values of the claim, joined with a comma
+   */
+  public record SingleSignOn(Map<String, String> headers) {
+    public SingleSignOn {
+      headers = Map.copyOf(headers);
+    }
+  }
+
+  /** A builder with the defaults. */
+  public static Builder builder(String id) {
+    return new Builder(id);
+  }
+
+  /**
+   * Reads what {@link #toJson()} wrote. Absent settings take their default.
+   *
+   * @throws IllegalArgumentException if the text is no JSON of an application, names an unknown setting, or holds a bad value
+   */
+  public static Application fromJson(String json) {
+    return ApplicationJson.read(json);
+  }
+
+  /** This application as a JSON object, with all settings. */
+  public String toJson() {
+    return ApplicationJson.write(this);
+  }
+
+  private static void checkUrl(String id, String setting, URI url) {
+    Objects.requireNonNull(url, setting);
+    String scheme = url.getScheme();
+    require("http".equals(scheme) || "https".equals(scheme), id, setting, "must begin with http:// or https://: " + url);
+    require(url.getHost() != null && url.getRawUserInfo() == null, id, setting, "must have a host and no user: " + url);
+    require(!url.getHost().contains("*"), id, setting, "must have no wildcard in this version: " + url);
+    require(
+        url.getRawPath().endsWith("/") && url.getRawQuery() == null && url.getRawFragment() == null,
+        id,
+        setting,
+        "must end with a slash and have no query or fragment: " + url);
+  }
+
+  private static void refuseWithoutEffect(String id, String setting, boolean used) {
+    require(!used, id, setting, "has no effect in this version, and so is refused: leave it at its default");
+  }
+
+  private static void require(boolean rule, String id, String setting, String message) {
+    if (!rule) {
+      throw new IllegalArgumentException("application " + id + ": " + setting + " " + message);
+    }
+  }
+
+  /** Builds an {@link Application}. Not thread-safe. */
+  public static final class Builder {
+    private final String id;
+    private @Nullable URI externalUrl;
+    private @Nullable URI internalUrl;
+    private @Nullable URI alternateUrl;
+    private boolean useAlternateUrl;
+    private ExternalAuthentication externalAuthentication = ExternalAuthentication.PRE_AUTHENTICATION;
+    private @Nullable String connectorGroup;
+    private final List<String> users = new ArrayList<>();
+    private final List<String> groups = new ArrayList<>();
+    private boolean everyone;
+    private Map<String, String> headers = Map.of();
+    private Duration applicationServerTimeout = Duration.ofSeconds(85);
+    private boolean backendCertificateValidation = true;
+    private boolean httpOnlyCookie = true;
+    private boolean secureCookie = true;
+    private boolean persistentCookie;
+    private boolean translateHostHeader = true;
+    private boolean translateLinksInBody;
+    private boolean stateSession = true;
+    private boolean continuousAccessEvaluation;
+    private List<URI> segments = List.of();
+    private @Nullable String customDomainCertificate;
+
+    private Builder(String id) {
+      this.id = Objects.requireNonNull(id, "id");
+    }
+
+    /** Where users reach the application, such as {@code https://wiki.example.com/}. */
+    public Builder externalUrl(String url) {
+      externalUrl = URI.create(url);
+      return this;
+    }
+
+    /** Where the origin is, such as {@code http://wiki.corp.test:8080/}. */
+    public Builder internalUrl(String url) {
+      internalUrl = URI.create(url);
+      return this;
+    }
+
+    /** See {@link Application#alternateUrl()}. */
+    public Builder alternateUrl(String url) {
+      alternateUrl = URI.create(url);
+      return this;
+    }
+
+    /** See {@link Application#useAlternateUrlForTranslationAndRedirect()}. */
+    public Builder useAlternateUrlForTranslationAndRedirect(boolean use) {
+      useAlternateUrl = use;
+      return this;
+    }
+
+    /** Forwards every request, without sign-in. Default: users are pre-authenticated. */
+    public Builder passthrough() {
+      externalAuthentication = ExternalAuthentication.PASSTHROUGH;
+      return this;
+    }
+
+    /** Serves the application through the connectors of this group. Default: the gateway reaches the origin itself. */
+    public Builder connectorGroup(String group) {
+      connectorGroup = Objects.requireNonNull(group, "group");
+      return this;
+    }
+
+    /** Adds users that may use the application. */
+    public Builder assignUsers(String... names) {
+      users.addAll(List.of(names));
+      return this;
+    }
+
+    /** Adds groups whose members may use the application. */
+    public Builder assignGroups(String... names) {
+      groups.addAll(List.of(names));
+      return this;
+    }
+
+    /** Assigns every user who can sign in. */
+    public Builder assignEveryone() {
+      everyone = true;
+      return this;
+    }
+
+    /** Header name to claim name. Default: no header. */
+    public Builder headerSignOn(Map<String, String> headerToClaim) {
+      headers = Map.copyOf(headerToClaim);
+      return this;
+    }
+
+    /** See {@link Application#applicationServerTimeout()}. Default: 85 s. */
+    public Builder applicationServerTimeout(Duration timeout) {
+      applicationServerTimeout = timeout;
+      return this;
+    }
+
+    /** See {@link Application#backendCertificateValidation()}. Default: true. */
+    public Builder backendCertificateValidation(boolean validate) {
+      backendCertificateValidation = validate;
+      return this;
+    }
+
+    /** See {@link Application#httpOnlyCookie()}. Default: true. */
+    public Builder httpOnlyCookie(boolean httpOnly) {
+      httpOnlyCookie = httpOnly;
+      return this;
+    }
+
+    /** See {@link Application#secureCookie()}. Default: true. */
+    public Builder secureCookie(boolean secure) {
+      secureCookie = secure;
+      return this;
+    }
+
+    /** See {@link Application#persistentCookie()}. Default: false. */
+    public Builder persistentCookie(boolean persistent) {
+      persistentCookie = persistent;
+      return this;
+    }
+
+    /** See {@link Application#translateHostHeader()}. Default: true. */
+    public Builder translateHostHeader(boolean translate) {
+      translateHostHeader = translate;
+      return this;
+    }
+
+    /** See {@link Application#translateLinksInBody()}. Default: false. */
+    public Builder translateLinksInBody(boolean translate) {
+      translateLinksInBody = translate;
+      return this;
+    }
+
+    /** See {@link Application#stateSession()}. Default: true. */
+    public Builder stateSession(boolean state) {
+      stateSession = state;
+      return this;
+    }
+
+    /** See {@link Application#continuousAccessEvaluation()}. Default: false. */
+    public Builder continuousAccessEvaluation(boolean evaluate) {
+      continuousAccessEvaluation = evaluate;
+      return this;
+    }
+
+    /** See {@link Application#segments()}. Default: none. */
+    public Builder segments(List<URI> urls) {
+      segments = List.copyOf(urls);
+      return this;
+    }
+
+    /** See {@link Application#customDomainCertificate()}. Default: none. */
+    public Builder customDomainCertificate(String pem) {
+      customDomainCertificate = pem;
+      return this;
+    }
+
+    /**
+     * The application.
+     *
+     * @throws NullPointerException if a URL is missing
+     * @throws IllegalArgumentException if a value is bad or would have no effect; the message names setting, value and rule
+     */
+    public Application build() {
+      return new Application(
+          id,
+          Objects.requireNonNull(externalUrl, "externalUrl"),
+          Objects.requireNonNull(internalUrl, "internalUrl"),
+          alternateUrl,
+          useAlternateUrl,
+          externalAuthentication,
+          connectorGroup,
+          new Assignments(users, groups, everyone),
+          new SingleSignOn(headers),
+          applicationServerTimeout,
+          backendCertificateValidation,
+          httpOnlyCookie,
+          secureCookie,
+          persistentCookie,
+          translateHostHeader,
+          translateLinksInBody,
+          stateSession,
+          continuousAccessEvaluation,
+          segments,
+          customDomainCertificate);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+package io.apprxy;
+
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Applications as JSON: a document is laid over the defaults, so that a short one is enough. */
+final class ApplicationJson {
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder()
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .build();
+
+  private ApplicationJson() {}
+
+  static String write(Application application) {
+    return MAPPER.writeValueAsString(application);
+  }
+
+  static Application read(String json) {
+    try {
+      ObjectNode given = MAPPER.readValue(json, ObjectNode.class);
+      ObjectNode whole = defaults();
+      whole.setAll(given);
+      return Objects.requireNonNull(MAPPER.treeToValue(whole, Application.class));
+    } catch (JacksonException e) {
+      throw new IllegalArgumentException("no valid application: " + reason(e), e);
+    }
+  }
+
+  private static ObjectNode defaults() {
+    ObjectNode defaults =
+        MAPPER.valueToTree(
+            Application.builder("defaults")
+                .externalUrl("https://defaults.invalid/")
+                .internalUrl("https://defaults.invalid/")
+                .assignEveryone()
+                .build());
+    defaults.remove("id");
+    defaults.remove("externalUrl");
+    defaults.remove("internalUrl");
+    defaults.set("assignments", MAPPER.valueToTree(Map.of("users", new String[0], "groups", new String[0], "everyone", false)));
+    return defaults;
+  }
+
+  private static @Nullable String reason(JacksonException e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause.getMessage();
+  }
+}
