@@ -1,8 +1,10 @@
 package io.apprxy.forward;
 
+import io.apprxy.Application;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.undertow.client.ClientRequest;
+import java.util.Collection;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -11,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * thread-safe, and never blocking.
  */
 public interface Dispatcher {
+  /** Tells which applications are published. Called when the gateway starts, before any request. */
+  void publish(Collection<Application> applications);
+
   /**
    * A route that was not tried yet for this request, or null if there is no further one.
    *

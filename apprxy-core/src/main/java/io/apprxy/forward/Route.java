@@ -1,5 +1,6 @@
 package io.apprxy.forward;
 
+import io.apprxy.GatewayException;
 import io.undertow.client.ClientConnection;
 import io.undertow.server.HttpServerExchange;
 
@@ -13,6 +14,9 @@ public interface Route {
    * request whose both bodies stay open, under {@link Forwarder#UPGRADE}.
    */
   boolean carriesUpgrades();
+
+  /** What it means to the user that this route failed, before or after the request was sent. */
+  GatewayException failure(Exception cause);
 
   /** Opens the route for one request. Called on the exchange's I/O thread; answers on that thread, once, in bounded time. */
   void open(HttpServerExchange exchange, Opened opened);
