@@ -10,6 +10,7 @@ public enum ErrorCode {
   AMBIGUOUS_MESSAGE("APX-102", 400, "The headers of this request contradict each other.", "Update or repair the client."),
   HEADERS_TOO_LARGE("APX-103", 431, "The request has too many or too large headers.", "Delete the cookies of this site and try again."),
   BODY_TOO_LARGE("APX-104", 413, "The request is larger than this application takes.", "Send less at once."),
+  CLIENT_GONE("APX-106", 400, "The client went away before it had its answer.", "Try again."),
   METHOD_NOT_SUPPORTED("APX-105", 501, "This method cannot be forwarded.", "Use another method."),
 
   SIGN_IN_REQUIRED("APX-201", 401, "You are not signed in, or your session has ended.", "Sign in and try again."),
@@ -50,6 +51,16 @@ public enum ErrorCode {
     this.status = status;
     this.cause = cause;
     this.remedy = remedy;
+  }
+
+  /** The code that a connector reports; what a gateway does not know, or a connector must not say, is a broken answer. */
+  static ErrorCode fromConnector(String code) {
+    for (ErrorCode known : values()) {
+      if (known.code.equals(code) && (code.startsWith("APX-5") || code.startsWith("APX-6"))) {
+        return known;
+      }
+    }
+    return ORIGIN_BROKEN;
   }
 
   /** {@code APX-} and three digits. */

@@ -1,52 +1,243 @@
 package io.apprxy;
 
 import io.apprxy.forward.Dispatcher;
+import io.apprxy.forward.LastHop;
+import io.apprxy.observe.AccessLog;
+import io.apprxy.observe.Meters;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
+import io.undertow.server.handlers.GracefulShutdownHandler;
+import java.net.InetSocketAddress;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import javax.net.ssl.SSLContext;
+import org.jspecify.annotations.Nullable;
 
-/** The public side. */
+/**
+ * The public side: takes requests of users, finds out who they are and whether they may, and forwards what may pass. Thread-safe.
+ *
+ * <p>The way of a request is the list of stages in {@link Pipeline}. A gateway runs its own server ({@link #start()}), or is
+ * mounted in an Undertow that the embedding application has ({@link #handler()}).
+ */
 public final class Gateway implements AutoCloseable {
+  private static final Duration DRAIN = Duration.ofSeconds(30);
+
+  private final Builder settings;
+  private final Pipeline pipeline;
+  private final LastHop lastHop;
+  private final GracefulShutdownHandler handler;
+  private @Nullable Undertow server;
+
+  private Gateway(Builder settings) {
+    this.settings = settings;
+    this.lastHop = new LastHop(settings.signOn, settings.originTls);
+    this.pipeline = new Pipeline(settings, lastHop);
+    this.handler = new GracefulShutdownHandler(pipeline);
+    if (settings.connectors != null) {
+      settings.connectors.publish(settings.applications);
+    }
+  }
+
   /** A builder with the defaults. */
   public static Builder builder() {
     return new Builder();
   }
 
-  public Gateway start() {
-    throw new UnsupportedOperationException();
+  /**
+   * Opens the gateway's own listener.
+   *
+   * @throws IllegalStateException if it was started before, or if no TLS was given
+   * @throws java.io.UncheckedIOException if the port cannot be bound
+   */
+  public synchronized Gateway start() {
+    if (server != null) {
+      throw new IllegalStateException("the gateway was started before");
+    }
+    if (settings.tls == null) {
+      throw new IllegalStateException("a gateway's own listener needs tls(…): sign-in and session cookies travel over https only");
+    }
+    server =
+        Undertow.builder()
+            .addHttpsListener(settings.port, settings.host, settings.tls)
+            .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
+            .setServerOption(UndertowOptions.MAX_ENTITY_SIZE, -1L)
+            .setServerOption(UndertowOptions.MAX_HEADER_SIZE, 64 * 1024)
+            .setServerOption(UndertowOptions.MAX_HEADERS, 200)
+            .setServerOption(UndertowOptions.DECODE_URL, false)
+            .setServerOption(UndertowOptions.ALWAYS_SET_DATE, true)
+            .setServerOption(UndertowOptions.RECORD_REQUEST_START_TIME, true)
+            .setServerOption(UndertowOptions.REQUEST_PARSE_TIMEOUT, 30_000)
+            .setServerOption(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
+            .setServerOption(UndertowOptions.IDLE_TIMEOUT, 660_000)
+            .setHandler(handler)
+            .build();
+    server.start();
+    return this;
   }
 
-  public int port() {
-    throw new UnsupportedOperationException();
+  /**
+   * The port of the gateway's own listener.
+   *
+   * @throws IllegalStateException if it is not started
+   */
+  public synchronized int port() {
+    if (server == null) {
+      throw new IllegalStateException("the gateway is not started");
+    }
+    return ((InetSocketAddress) server.getListenerInfo().get(0).getAddress()).getPort();
   }
 
-  /** The gateway as a handler, to be mounted in an Undertow of the embedding application. */
+  /**
+   * The gateway as a handler, to be mounted at the root of an Undertow that the embedding application has. That listener needs
+   * {@code DECODE_URL} off and {@code MAX_ENTITY_SIZE} -1 for bodies of any size.
+   */
   public HttpHandler handler() {
-    throw new UnsupportedOperationException();
+    return handler;
   }
 
+  /** Takes no more requests, lets those in flight end for up to 30 seconds, and closes. May be called twice. */
   @Override
-  public void close() {}
+  public synchronized void close() {
+    handler.shutdown();
+    try {
+      handler.awaitShutdown(DRAIN.toMillis());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (server != null) {
+      server.stop();
+    }
+    lastHop.close();
+  }
 
   /** Builds a {@link Gateway}. Not thread-safe. */
   public static final class Builder {
-    public Builder host(String host) { return this; }
+    String host = "0.0.0.0";
+    int port = 443;
+    @Nullable SSLContext tls;
+    SSLContext originTls = defaultTls();
+    final List<Application> applications = new ArrayList<>();
+    @Nullable PreAuthentication preAuthentication;
+    @Nullable AccessPolicy accessPolicy;
+    @Nullable Dispatcher connectors;
+    SignOn signOn = SignOn.none();
+    List<String> trustedProxies = List.of();
+    Meters meters = Meters.none();
+    AccessLog accessLog = AccessLog.json();
 
-    public Builder port(int port) { return this; }
+    private Builder() {}
 
-    public Builder tls(SSLContext tls) { return this; }
+    /** The address to listen on. Default: {@code 0.0.0.0}, every interface. */
+    public Builder host(String address) {
+      host = Objects.requireNonNull(address, "address");
+      return this;
+    }
 
-    public Builder publish(Application application) { return this; }
+    /** The port to listen on; 0 takes a free one. Default: 443. */
+    public Builder port(int number) {
+      if (number < 0 || number > 65_535) {
+        throw new IllegalArgumentException("port must be 0 to 65535: " + number);
+      }
+      port = number;
+      return this;
+    }
 
-    public Builder preAuthentication(PreAuthentication stage) { return this; }
+    /** The gateway's certificates. No default: {@link Gateway#start()} needs it; a mounted gateway does not. */
+    public Builder tls(SSLContext context) {
+      tls = Objects.requireNonNull(context, "context");
+      return this;
+    }
 
-    public Builder accessPolicy(AccessPolicy stage) { return this; }
+    /** Verifies the certificates of direct https origins. Default: the JVM's own trust. */
+    public Builder originTls(SSLContext context) {
+      originTls = Objects.requireNonNull(context, "context");
+      return this;
+    }
 
-    public Builder connectors(Dispatcher connectors) { return this; }
+    /** Publishes one more application. */
+    public Builder publish(Application application) {
+      applications.add(Objects.requireNonNull(application, "application"));
+      return this;
+    }
 
-    public Builder signOn(SignOn stage) { return this; }
+    /** Finds out who the user is. No default: needed unless every application is passthrough. */
+    public Builder preAuthentication(PreAuthentication stage) {
+      preAuthentication = Objects.requireNonNull(stage, "stage");
+      return this;
+    }
 
+    /** Decides whether the user may. No default: needed unless every application is passthrough. */
+    public Builder accessPolicy(AccessPolicy stage) {
+      accessPolicy = Objects.requireNonNull(stage, "stage");
+      return this;
+    }
+
+    /** Reaches the applications that have a connector group. No default: needed if there is one. */
+    public Builder connectors(Dispatcher server) {
+      connectors = Objects.requireNonNull(server, "server");
+      return this;
+    }
+
+    /** Signs users on to direct origins. Default: {@link SignOn#none()}. */
+    public Builder signOn(SignOn stage) {
+      signOn = Objects.requireNonNull(stage, "stage");
+      return this;
+    }
+
+    /**
+     * Peers whose {@code Forwarded} and {@code X-Forwarded-*} headers are believed, as addresses or CIDR blocks. Default: none.
+     */
+    public Builder trustProxies(String... cidrs) {
+      trustedProxies = List.of(cidrs);
+      return this;
+    }
+
+    /** Takes the meters. Default: nothing is metered. */
+    public Builder meters(MeterRegistry registry) {
+      meters = Meters.in(registry);
+      return this;
+    }
+
+    /** Gets one event per request. Default: {@link AccessLog#json()}. */
+    public Builder accessLog(AccessLog log) {
+      accessLog = Objects.requireNonNull(log, "log");
+      return this;
+    }
+
+    /**
+     * The gateway, not started.
+     *
+     * @throws IllegalArgumentException if two applications have the same id or external URL
+     * @throws IllegalStateException if an application needs a stage that was not given
+     */
     public Gateway build() {
-      return new Gateway();
+      for (Application application : applications) {
+        boolean authenticated =
+            application.externalAuthentication() == Application.ExternalAuthentication.PRE_AUTHENTICATION;
+        require(!authenticated || preAuthentication != null, application, "preAuthentication");
+        require(!authenticated || accessPolicy != null, application, "accessPolicy");
+        require(application.connectorGroup() == null || connectors != null, application, "connectors");
+      }
+      return new Gateway(this);
+    }
+
+    private static void require(boolean given, Application application, String stage) {
+      if (!given) {
+        throw new IllegalStateException("application " + application.id() + " needs " + stage + "(…) on the gateway");
+      }
+    }
+
+    private static SSLContext defaultTls() {
+      try {
+        return SSLContext.getDefault();
+      } catch (NoSuchAlgorithmException e) {
+        throw new IllegalStateException("this JVM has no TLS", e);
+      }
     }
   }
 }

@@ -1,21 +1,46 @@
 package io.apprxy.forward;
 
 import io.apprxy.Application;
+import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.SignOn;
+import io.apprxy.Verdict;
+import io.apprxy.rewrite.RequestHeaders;
+import io.apprxy.rewrite.ResponseHeaders;
+import io.apprxy.rewrite.UrlMapping;
+import io.apprxy.route.RequestTarget;
+import io.undertow.client.ClientRequest;
+import io.undertow.client.ClientResponse;
+import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.HttpServerExchange;
+import io.undertow.util.HeaderMap;
+import io.undertow.util.Headers;
+import java.net.URI;
+import java.time.Duration;
 import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
+import org.xnio.OptionMap;
+import org.xnio.Xnio;
+import org.xnio.ssl.XnioSsl;
 
 /**
  * From here to the origin: sign on, forward, rewrite. Runs in the gateway for direct origins, and in the connector for the
  * others. Thread-safe.
  */
-public final class LastHop {
+public final class LastHop implements AutoCloseable {
+  /** How long a response, or an upgraded connection, may stay silent. */
+  static final Duration IDLE_TIMEOUT = Duration.ofMinutes(10);
+
   private final SignOn signOn;
-  private final SSLContext tls;
+  private final XnioSsl tls;
+  // Both are bounded by the applications that are published.
+  private final ConcurrentMap<URI, OriginPool> pools = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Application, UrlMapping> mappings = new ConcurrentHashMap<>();
 
   /**
    * @param signOn puts the identity into the form an origin wants
@@ -23,22 +48,145 @@ public final class LastHop {
    */
   public LastHop(SignOn signOn, SSLContext tls) {
     this.signOn = Objects.requireNonNull(signOn, "signOn");
-    this.tls = Objects.requireNonNull(tls, "tls");
+    this.tls = new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls);
   }
 
-  /** Ends an exchange with an error, in the way of the place where the last hop runs. */
+  /** What becomes of a request. Called on the exchange's I/O thread. */
   @FunctionalInterface
-  public interface Failure {
-    void end(HttpServerExchange exchange, GatewayException cause);
+  public interface Events {
+    /** There will be no answer: ends the exchange with an error, in the way of the place where the last hop runs. */
+    void failed(HttpServerExchange exchange, GatewayException cause);
+
+    /** The origin's answer has begun. */
+    default void answered() {}
   }
 
   /**
    * Serves a request whose headers are clean: those of the client that must not travel are gone, and {@code Forwarded} is set.
-   * Called on the exchange's I/O thread.
+   * Called on the exchange's I/O thread, after {@link HttpServerExchange#dispatch()}.
    *
    * @param identity null on passthrough: nobody is signed on
+   * @param target the target at the external URL
    */
-  public void serve(HttpServerExchange exchange, Application application, @Nullable Identity identity, Failure failure) {
-    throw new UnsupportedOperationException(signOn.toString() + tls);
+  public void serve(
+      HttpServerExchange exchange,
+      Application application,
+      @Nullable Identity identity,
+      RequestTarget target,
+      Events events) {
+    Plan plan = new Plan(exchange, application, target, events);
+    Verdict verdict;
+    try {
+      verdict =
+          identity == null
+              ? Verdict.proceed()
+              : signOn.signOn(new OriginHeaders(exchange.getRequestHeaders()), identity, application);
+    } catch (RuntimeException e) {
+      plan.failed(exchange, signOnFailed(e));
+      return;
+    }
+    follow(verdict, exchange, plan);
+  }
+
+  private void follow(Verdict verdict, HttpServerExchange exchange, Plan plan) {
+    if (verdict instanceof Verdict.Proceed) {
+      Forwarder.forward(exchange, plan);
+    } else if (verdict instanceof Verdict.Answer answer) {
+      Responses.send(exchange, answer.response());
+    } else if (verdict instanceof Verdict.Later later) {
+      later
+          .outcome()
+          .whenComplete(
+              (then, failed) ->
+                  exchange
+                      .getIoThread()
+                      .execute(
+                          () -> {
+                            if (failed == null) {
+                              follow(then, exchange, plan);
+                            } else {
+                              plan.failed(exchange, signOnFailed(failed));
+                            }
+                          }));
+    }
+  }
+
+  private static GatewayException signOnFailed(Throwable e) {
+    return e instanceof GatewayException known
+        ? known
+        : new GatewayException(ErrorCode.SIGN_ON_FAILED, "sign-on failed", e);
+  }
+
+  /** Closes the connections that are not in use. */
+  @Override
+  public void close() {
+    pools.values().forEach(OriginPool::close);
+  }
+
+  private OriginPool poolOf(URI internalUrl) {
+    URI origin = URI.create(internalUrl.getScheme() + "://" + internalUrl.getRawAuthority());
+    return pools.computeIfAbsent(
+        origin, key -> new OriginPool(key, key.getScheme().equals("https") ? tls : null));
+  }
+
+  private final class Plan implements Forwarder.Plan {
+    private final HttpServerExchange exchange;
+    private final Application application;
+    private final UrlMapping mapping;
+    private final RequestTarget target;
+    private final Events events;
+    private OriginPool.@Nullable Attempt attempt;
+
+    Plan(HttpServerExchange exchange, Application application, RequestTarget target, Events events) {
+      this.exchange = exchange;
+      this.application = application;
+      this.mapping = mappings.computeIfAbsent(application, UrlMapping::of);
+      this.target = target;
+      this.events = events;
+    }
+
+    /** A second attempt is worth it only where the first may have met a connection that the origin had just closed. */
+    @Override
+    public @Nullable Route route(Set<Route> tried) {
+      if (attempt != null && !attempt.reused()) {
+        return null;
+      }
+      attempt = poolOf(application.internalUrl()).route(attempt != null);
+      return attempt;
+    }
+
+    @Override
+    public ClientRequest request(Route route) {
+      ClientRequest request = new ClientRequest();
+      String query = target.query() == null ? "" : "?" + target.query();
+      request.setMethod(exchange.getRequestMethod()).setPath(mapping.toInternalPath(target.path()) + query);
+      HeaderMap headers = request.getRequestHeaders();
+      exchange.getRequestHeaders().forEach(header -> headers.putAll(header.getHeaderName(), header));
+      RequestHeaders.toOrigin(headers);
+      headers.put(Headers.HOST, mapping.hostHeader());
+      return request;
+    }
+
+    @Override
+    public Duration responseTimeout() {
+      return application.applicationServerTimeout();
+    }
+
+    @Override
+    public Duration idleTimeout() {
+      return IDLE_TIMEOUT;
+    }
+
+    @Override
+    public void responseBegins(ClientResponse response, HeaderMap headersToClient) {
+      ResponseHeaders.fromOrigin(response.getResponseHeaders(), mapping);
+      Responses.addHeaders(response.getResponseHeaders(), headersToClient);
+      events.answered();
+    }
+
+    @Override
+    public void failed(HttpServerExchange failed, GatewayException cause) {
+      events.failed(failed, cause);
+    }
   }
 }

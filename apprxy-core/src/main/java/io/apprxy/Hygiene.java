@@ -1,0 +1,61 @@
+package io.apprxy;
+
+import io.apprxy.forward.Forwarder;
+import io.apprxy.forward.Responses;
+import io.apprxy.rewrite.ForwardedHeaders;
+import io.apprxy.rewrite.RequestHeaders;
+import io.apprxy.route.RequestGuard;
+import io.apprxy.route.RequestTarget;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.HeaderMap;
+import io.undertow.util.Headers;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** What is checked of a request before anything is believed, and what is taken off before it leaves. */
+final class Hygiene {
+  private final RequestGuard guard = RequestGuard.defaults();
+  private final ForwardedHeaders forwarded;
+  private final Map<String, Set<String>> identityHeaders = new HashMap<>();
+
+  Hygiene(Collection<Application> applications, List<String> trustedProxies) {
+    forwarded = ForwardedHeaders.trusting(trustedProxies);
+    applications.forEach(
+        application -> identityHeaders.put(application.id(), application.singleSignOn().headers().keySet()));
+  }
+
+  /** Refuses what is ambiguous, and finds out who the client is and what it wants. */
+  void check(UndertowExchange exchange) {
+    HttpServerExchange undertow = exchange.undertow();
+    HeaderMap headers = undertow.getRequestHeaders();
+    exchange.comesFrom(
+        forwarded.client(undertow.getSourceAddress().getAddress(), undertow.getRequestScheme(), headers));
+    guard.check(
+        exchange.method(),
+        line ->
+            headers.forEach(
+                header -> header.forEach(value -> line.accept(header.getHeaderName().toString(), value))));
+    exchange.goesTo(RequestTarget.parse(exchange.scheme(), rawTarget(undertow), exchange.headers("Host")));
+  }
+
+  private static String rawTarget(HttpServerExchange undertow) {
+    String query = undertow.getQueryString();
+    return undertow.getRequestURI() + (query.isEmpty() ? "" : "?" + query);
+  }
+
+  /** Leaves what may travel to the origin, and adds what the origin is told of the client. */
+  void clean(UndertowExchange exchange) {
+    HeaderMap headers = exchange.undertow().getRequestHeaders();
+    boolean webSocket = exchange.undertow().isHttp11() && RequestHeaders.isWebSocket(exchange.method(), headers);
+    RequestHeaders.clean(headers, identityHeaders.getOrDefault(exchange.application().id(), Set.of()));
+    ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
+    headers.put(Headers.HOST, exchange.authority());
+    headers.put(Responses.REQUEST_ID, exchange.id());
+    if (webSocket) {
+      headers.put(Forwarder.UPGRADE, "websocket");
+    }
+  }
+}

@@ -1,0 +1,279 @@
+package io.apprxy;
+
+import io.apprxy.forward.Dispatcher;
+import io.apprxy.forward.Forwarder;
+import io.apprxy.forward.LastHop;
+import io.apprxy.forward.Responses;
+import io.apprxy.forward.Route;
+import io.apprxy.rewrite.ResponseHeaders;
+import io.apprxy.route.Routes;
+import io.undertow.client.ClientRequest;
+import io.undertow.client.ClientResponse;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.HeaderMap;
+import io.undertow.util.HttpString;
+import io.undertow.util.SameThreadExecutor;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletionException;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.xnio.IoUtils;
+
+/**
+ * The way of a request through the gateway: {@link #stages()}, one after the other, and then {@link #dispatch}.
+ *
+ * <p>All of it runs on the request's I/O thread; a stage that waits gives the thread back until it has its answer.
+ */
+final class Pipeline implements HttpHandler {
+  /** Names the code of a failure at the connector; the gateway makes the page. */
+  private static final HttpString CONNECTOR_ERROR = new HttpString("apprxy-error");
+
+  private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.gateway");
+
+  private final Routes routes;
+  private final Hygiene hygiene;
+  private final @Nullable PreAuthentication preAuthentication;
+  private final @Nullable AccessPolicy accessPolicy;
+  private final @Nullable Dispatcher connectors;
+  private final LastHop lastHop;
+  private final Recorder recorder;
+  private final List<Stage> stages;
+
+  Pipeline(Gateway.Builder settings, LastHop lastHop) {
+    this.routes = Routes.of(settings.applications);
+    this.hygiene = new Hygiene(settings.applications, settings.trustedProxies);
+    this.preAuthentication = settings.preAuthentication;
+    this.accessPolicy = settings.accessPolicy;
+    this.connectors = settings.connectors;
+    this.lastHop = lastHop;
+    this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
+    this.stages = stages();
+  }
+
+  /** Everything that happens before a request may leave the gateway, in order. */
+  private List<Stage> stages() {
+    return List.of(
+        new Stage("guard", this::guard),
+        new Stage("route", this::route),
+        new Stage("authenticate", this::authenticate),
+        new Stage("authorize", this::authorize));
+  }
+
+  private record Stage(String name, Function<UndertowExchange, Verdict> step) {}
+
+  @Override
+  public void handleRequest(HttpServerExchange undertow) {
+    undertow.dispatch(
+        undertow.isInIoThread() ? SameThreadExecutor.INSTANCE : undertow.getIoThread(), () -> begin(undertow));
+  }
+
+  private void begin(HttpServerExchange undertow) {
+    UndertowExchange exchange = new UndertowExchange(undertow);
+    undertow.getResponseHeaders().put(Responses.REQUEST_ID, exchange.id());
+    recorder.observe(exchange);
+    run(exchange, 0);
+  }
+
+  private void run(UndertowExchange exchange, int from) {
+    for (int i = from; i < stages.size(); i++) {
+      Verdict verdict;
+      long begun = System.nanoTime();
+      try {
+        verdict = stages.get(i).step().apply(exchange);
+      } catch (RuntimeException e) {
+        refuse(exchange, e);
+        return;
+      } finally {
+        recorder.stage(stages.get(i).name(), System.nanoTime() - begun);
+      }
+      if (!(verdict instanceof Verdict.Proceed)) {
+        follow(exchange, verdict, i);
+        return;
+      }
+    }
+    try {
+      dispatch(exchange);
+    } catch (RuntimeException e) {
+      refuse(exchange, e);
+    }
+  }
+
+  private void follow(UndertowExchange exchange, Verdict verdict, int stage) {
+    if (verdict instanceof Verdict.Answer answer) {
+      Responses.send(exchange.undertow(), answer.response());
+    } else if (verdict instanceof Verdict.Later later) {
+      later
+          .outcome()
+          .whenComplete((then, failed) -> exchange.undertow().getIoThread().execute(() -> resume(exchange, then, failed, stage)));
+    } else {
+      run(exchange, stage + 1);
+    }
+  }
+
+  private void resume(UndertowExchange exchange, @Nullable Verdict then, @Nullable Throwable failed, int stage) {
+    try {
+      if (then == null) {
+        refuse(exchange, failed);
+      } else {
+        follow(exchange, then, stage);
+      }
+    } catch (RuntimeException e) {
+      refuse(exchange, e);
+    }
+  }
+
+  // ---- the stages
+
+  private Verdict guard(UndertowExchange exchange) {
+    hygiene.check(exchange);
+    return Verdict.proceed();
+  }
+
+  private Verdict route(UndertowExchange exchange) {
+    String redirect = routes.redirect(exchange.target());
+    if (redirect != null) {
+      return Verdict.answer(Response.of(308).with("Location", redirect));
+    }
+    Application application = routes.find(exchange.target());
+    if (application == null) {
+      throw new GatewayException(ErrorCode.NO_APPLICATION, "no application at " + exchange.authority());
+    }
+    exchange.belongsTo(application);
+    return Verdict.proceed();
+  }
+
+  private Verdict authenticate(UndertowExchange exchange) {
+    return preAuthentication == null ? Verdict.proceed() : preAuthentication.authenticate(exchange);
+  }
+
+  private Verdict authorize(UndertowExchange exchange) {
+    if (exchange.isReserved()) {
+      throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
+    }
+    if (exchange.application().externalAuthentication() == Application.ExternalAuthentication.PASSTHROUGH) {
+      return Verdict.proceed();
+    }
+    if (exchange.identity() == null || accessPolicy == null) {
+      throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
+    }
+    return accessPolicy.authorize(exchange);
+  }
+
+  // ---- what leaves the gateway
+
+  private void dispatch(UndertowExchange exchange) {
+    hygiene.clean(exchange);
+    exchange.dispatched();
+    Application application = exchange.application();
+    if (application.connectorGroup() == null) {
+      lastHop.serve(
+          exchange.undertow(),
+          application,
+          exchange.identity(),
+          exchange.target(),
+          new LastHop.Events() {
+            @Override
+            public void answered() {
+              exchange.originAnswered();
+            }
+
+            @Override
+            public void failed(HttpServerExchange undertow, GatewayException cause) {
+              refuse(exchange, cause);
+            }
+          });
+    } else {
+      Forwarder.forward(exchange.undertow(), new TunnelPlan(exchange, Objects.requireNonNull(connectors)));
+    }
+  }
+
+  /** The one place where a failure becomes a response. */
+  private void refuse(UndertowExchange exchange, @Nullable Throwable failed) {
+    GatewayException cause = asGatewayException(failed);
+    exchange.endsWith(cause.code());
+    if (cause.code() == ErrorCode.INTERNAL) {
+      LOG.error("{} request failed", exchange.id(), cause);
+    } else {
+      LOG.debug("{} {}", exchange.id(), cause.getMessage(), cause);
+    }
+    if (exchange.undertow().isResponseStarted()) {
+      IoUtils.safeClose(exchange.undertow().getConnection());
+      exchange.undertow().endExchange();
+    } else {
+      Responses.send(exchange.undertow(), ErrorResponse.of(cause, exchange.id(), exchange.headers("Accept")));
+    }
+  }
+
+  private static GatewayException asGatewayException(@Nullable Throwable failed) {
+    Throwable cause = failed instanceof CompletionException && failed.getCause() != null ? failed.getCause() : failed;
+    return cause instanceof GatewayException known
+        ? known
+        : new GatewayException(ErrorCode.INTERNAL, "a stage failed", cause);
+  }
+
+  /** How a request crosses the tunnel: as it is, with what the connector needs to trust it. */
+  private final class TunnelPlan implements Forwarder.Plan {
+    private final UndertowExchange exchange;
+    private final Dispatcher dispatcher;
+
+    TunnelPlan(UndertowExchange exchange, Dispatcher dispatcher) {
+      this.exchange = exchange;
+      this.dispatcher = dispatcher;
+    }
+
+    @Override
+    public @Nullable Route route(Set<Route> tried) {
+      return dispatcher.route(exchange, tried);
+    }
+
+    @Override
+    public ClientRequest request(Route route) {
+      HttpServerExchange undertow = exchange.undertow();
+      ClientRequest request = new ClientRequest();
+      request.setMethod(undertow.getRequestMethod()).setPath(pathAndQuery());
+      HeaderMap headers = request.getRequestHeaders();
+      undertow.getRequestHeaders().forEach(header -> headers.putAll(header.getHeaderName(), header));
+      dispatcher.prepare(exchange, request);
+      return request;
+    }
+
+    private String pathAndQuery() {
+      return exchange.path() + (exchange.query() == null ? "" : "?" + exchange.query());
+    }
+
+    @Override
+    public Duration responseTimeout() {
+      // The connector keeps the origin's time; it shall be the one to tell.
+      return exchange.application().applicationServerTimeout().plusSeconds(5);
+    }
+
+    @Override
+    public Duration idleTimeout() {
+      return Duration.ofMinutes(10);
+    }
+
+    @Override
+    public void responseBegins(ClientResponse response, HeaderMap headersToClient) {
+      HeaderMap headers = response.getResponseHeaders();
+      String error = headers.getFirst(CONNECTOR_ERROR);
+      if (error != null) {
+        throw new GatewayException(ErrorCode.fromConnector(error), "the connector answered with an error");
+      }
+      exchange.originAnswered();
+      ResponseHeaders.clean(headers);
+      Responses.addHeaders(headers, headersToClient);
+    }
+
+    @Override
+    public void failed(HttpServerExchange undertow, GatewayException cause) {
+      refuse(exchange, cause);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+package io.apprxy;
+
+import io.apprxy.rewrite.ForwardedHeaders.Client;
+import io.apprxy.route.RequestTarget;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.server.handlers.Cookie;
+import io.undertow.util.HeaderValues;
+import io.undertow.util.HttpString;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** An exchange on Undertow. */
+final class UndertowExchange implements Exchange {
+  private static final SecureRandom RANDOM = new SecureRandom();
+
+  private final HttpServerExchange undertow;
+  private final String id;
+  private Client client;
+  private @Nullable RequestTarget target;
+  private @Nullable Application application;
+  private @Nullable Identity identity;
+  private @Nullable ErrorCode error;
+  private long dispatchedAt;
+  private @Nullable Duration originLatency;
+
+  UndertowExchange(HttpServerExchange undertow) {
+    this.undertow = undertow;
+    this.id = newId();
+    this.client =
+        new Client(undertow.getSourceAddress().getAddress().getHostAddress(), undertow.getRequestScheme());
+  }
+
+  /** 128 random bits: an id that nobody can guess, nor make collide. */
+  private static String newId() {
+    byte[] bits = new byte[16];
+    RANDOM.nextBytes(bits);
+    return HexFormat.of().formatHex(bits);
+  }
+
+  HttpServerExchange undertow() {
+    return undertow;
+  }
+
+  void comesFrom(Client found) {
+    client = found;
+  }
+
+  Client client() {
+    return client;
+  }
+
+  void goesTo(RequestTarget parsed) {
+    target = parsed;
+  }
+
+  void belongsTo(Application published) {
+    application = published;
+  }
+
+  void endsWith(ErrorCode code) {
+    error = code;
+  }
+
+  RequestTarget target() {
+    return Objects.requireNonNull(target, "the target is known after the guard stage");
+  }
+
+  /** The application, or null for a request that was refused before one was found. */
+  @Nullable Application applicationIfKnown() {
+    return application;
+  }
+
+  /** The path, or null for a request that was refused before its target was understood. */
+  @Nullable String pathIfKnown() {
+    return target == null ? null : target.path();
+  }
+
+  void dispatched() {
+    dispatchedAt = System.nanoTime();
+  }
+
+  void originAnswered() {
+    originLatency = Duration.ofNanos(System.nanoTime() - dispatchedAt);
+  }
+
+  @Nullable Duration originLatency() {
+    return originLatency;
+  }
+
+  @Nullable ErrorCode error() {
+    return error;
+  }
+
+  @Override
+  public String id() {
+    return id;
+  }
+
+  @Override
+  public String method() {
+    return undertow.getRequestMethod().toString();
+  }
+
+  @Override
+  public String scheme() {
+    return client.scheme();
+  }
+
+  @Override
+  public String authority() {
+    return target().authority();
+  }
+
+  @Override
+  public String path() {
+    return target().path();
+  }
+
+  @Override
+  public @Nullable String query() {
+    return target().query();
+  }
+
+  @Override
+  public String clientAddress() {
+    return client.address();
+  }
+
+  @Override
+  public List<String> headers(String name) {
+    HeaderValues values = undertow.getRequestHeaders().get(name);
+    return values == null ? List.of() : List.copyOf(values);
+  }
+
+  @Override
+  public @Nullable String header(String name) {
+    return undertow.getRequestHeaders().getFirst(name);
+  }
+
+  @Override
+  public @Nullable String cookie(String name) {
+    try {
+      for (Cookie cookie : undertow.requestCookies()) {
+        if (cookie.getName().equals(name)) {
+          return cookie.getValue();
+        }
+      }
+      return null;
+    } catch (RuntimeException e) {
+      throw new GatewayException(ErrorCode.AMBIGUOUS_MESSAGE, "the cookies cannot be read", e);
+    }
+  }
+
+  @Override
+  public void addResponseHeader(String name, String value) {
+    undertow.getResponseHeaders().add(new HttpString(name), value);
+  }
+
+  @Override
+  public Application application() {
+    return Objects.requireNonNull(application, "the application is known after the route stage");
+  }
+
+  @Override
+  public @Nullable Identity identity() {
+    return identity;
+  }
+
+  @Override
+  public void identify(Identity proven) {
+    identity = Objects.requireNonNull(proven, "proven");
+  }
+}

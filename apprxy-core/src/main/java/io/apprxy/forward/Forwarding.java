@@ -1,0 +1,540 @@
+package io.apprxy.forward;
+
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
+import io.undertow.client.ClientCallback;
+import io.undertow.client.ClientExchange;
+import io.undertow.client.ClientRequest;
+import io.undertow.client.ClientResponse;
+import io.undertow.connector.ByteBufferPool;
+import io.undertow.io.IoCallback;
+import io.undertow.io.Sender;
+import io.undertow.protocols.http2.Http2StreamSinkChannel;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.server.protocol.http.HttpAttachments;
+import io.undertow.server.protocol.http.HttpContinue;
+import io.undertow.util.HeaderMap;
+import io.undertow.util.Headers;
+import io.undertow.util.Methods;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.LinkedHashSet;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.xnio.IoUtils;
+import org.xnio.StreamConnection;
+import org.xnio.XnioExecutor;
+import org.xnio.XnioIoThread;
+import org.xnio.channels.StreamSinkChannel;
+import org.xnio.channels.StreamSourceChannel;
+
+/**
+ * One request on its way. All state belongs to the I/O thread of the exchange; what other threads tell is handed over to it.
+ *
+ * <p>The order of things: {@link #attempt} picks a route, {@link #send} sends the request, {@link #respond} streams the response,
+ * and exactly one of {@link #complete} and {@link #abort} ends it.
+ */
+final class Forwarding {
+  private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
+
+  /** An origin that closes while a body is sent may have answered first; its answer gets this long to arrive. */
+  private static final Duration EARLY_ANSWER = Duration.ofSeconds(2);
+
+  private final HttpServerExchange exchange;
+  private final Forwarder.Plan plan;
+  private final XnioIoThread thread;
+  private final ByteBufferPool pool;
+  private final Set<Route> tried = new LinkedHashSet<>();
+  private final boolean hasBody;
+
+  /** The protocol to upgrade to; null for an ordinary request. */
+  private final @Nullable String upgrade;
+
+  private @Nullable Route route;
+  private Route.@Nullable Lease lease;
+  private @Nullable ClientExchange outbound;
+  private @Nullable Pump requestPump;
+  private @Nullable Pump responsePump;
+  private @Nullable GatewayException lastFailure;
+  private XnioExecutor.@Nullable Key watchdog;
+  private long lastProgress = System.nanoTime();
+  private boolean requestSent;
+  private boolean responseBegun;
+  private boolean ended;
+
+  Forwarding(HttpServerExchange exchange, Forwarder.Plan plan) {
+    this.exchange = exchange;
+    this.plan = plan;
+    this.thread = exchange.getIoThread();
+    this.pool = exchange.getConnection().getByteBufferPool();
+    this.upgrade = exchange.getRequestHeaders().getFirst(Forwarder.UPGRADE);
+    this.hasBody = upgrade == null && !exchange.isRequestComplete();
+  }
+
+  // ---- sending
+
+  void attempt() {
+    try {
+      Route next = plan.route(tried);
+      if (next == null) {
+        abort(lastFailure != null ? lastFailure : new GatewayException(ErrorCode.INTERNAL, "no route was given"));
+        return;
+      }
+      route = next;
+      tried.add(next);
+      progress();
+      watch();
+      next.open(exchange, onOpened(next));
+    } catch (GatewayException e) {
+      abort(e);
+    } catch (RuntimeException e) {
+      abort(new GatewayException(ErrorCode.INTERNAL, "a request could not be forwarded", e));
+    }
+  }
+
+  private Route.Opened onOpened(Route from) {
+    return new Route.Opened() {
+      @Override
+      public void opened(Route.Lease opened) {
+        if (ended) {
+          opened.release(true);
+          return;
+        }
+        lease = opened;
+        send(from, opened);
+      }
+
+      @Override
+      public void failed(Exception cause) {
+        retry(from.failure(cause), true);
+      }
+    };
+  }
+
+  private void send(Route to, Route.Lease opened) {
+    ClientRequest request = plan.request(to);
+    frame(request, to);
+    opened
+        .connection()
+        .sendRequest(
+            request,
+            new ClientCallback<>() {
+              @Override
+              public void completed(ClientExchange result) {
+                onThread(() -> sent(result));
+              }
+
+              @Override
+              public void failed(IOException e) {
+                onThread(() -> retry(to.failure(e), false));
+              }
+            });
+  }
+
+  /** The message framing of this hop: the request's own framing ended at our listener. */
+  private void frame(ClientRequest request, Route to) {
+    HeaderMap headers = request.getRequestHeaders();
+    headers.remove(Forwarder.UPGRADE);
+    headers.remove(Headers.TRANSFER_ENCODING);
+    if (upgrade != null && to.carriesUpgrades()) {
+      headers.put(Headers.CONNECTION, "Upgrade").put(Headers.UPGRADE, upgrade);
+    } else if (upgrade != null) {
+      headers.put(Forwarder.UPGRADE, upgrade).put(Headers.TRANSFER_ENCODING, "chunked");
+    } else if (hasBody && !headers.contains(Headers.CONTENT_LENGTH)) {
+      headers.put(Headers.TRANSFER_ENCODING, "chunked");
+    }
+  }
+
+  private void sent(ClientExchange sent) {
+    if (ended) {
+      reset(sent);
+      return;
+    }
+    outbound = sent;
+    sent.setResponseListener(onResponse());
+    try {
+      if (upgrade != null) {
+        flushHeaders(sent);
+      } else if (hasBody) {
+        sendBody(sent);
+      } else {
+        requestSent = true;
+      }
+    } catch (IOException e) {
+      retry(currentRoute().failure(e), false);
+    }
+  }
+
+  private void sendBody(ClientExchange to) throws IOException {
+    if (HttpContinue.requiresContinueResponse(exchange)) {
+      // RFC 9110 §10.1.1: the origin, not we, says whether the body is wanted.
+      to.setContinueHandler(informed -> onThread(this::sendContinue));
+      flushHeaders(to);
+    }
+    requestPump =
+        new Pump(exchange.getRequestChannel(), to.getRequestChannel(), thread, pool, new RequestEvents(to));
+    requestPump.start();
+  }
+
+  private static void flushHeaders(ClientExchange to) throws IOException {
+    StreamSinkChannel sink = to.getRequestChannel();
+    if (!sink.flush()) {
+      sink.getWriteSetter()
+          .set(
+              channel -> {
+                try {
+                  if (channel.flush()) {
+                    channel.suspendWrites();
+                  }
+                } catch (IOException e) {
+                  IoUtils.safeClose(channel);
+                }
+              });
+      sink.resumeWrites();
+    }
+  }
+
+  private void sendContinue() {
+    if (ended || responseBegun) {
+      return;
+    }
+    HttpContinue.sendContinueResponse(
+        exchange,
+        new IoCallback() {
+          @Override
+          public void onComplete(HttpServerExchange continued, Sender sender) {}
+
+          @Override
+          public void onException(HttpServerExchange continued, Sender sender, IOException e) {
+            onThread(() -> abort(clientGone(e)));
+          }
+        });
+  }
+
+  /** An attempt failed before a response began. */
+  private void retry(GatewayException cause, boolean nothingSent) {
+    if (ended || responseBegun) {
+      return;
+    }
+    boolean repeatable = nothingSent || (!hasBody && upgrade == null && isIdempotent());
+    releaseBroken();
+    if (!repeatable) {
+      abort(cause);
+      return;
+    }
+    LOG.debug("attempt {} failed", tried.size(), cause);
+    lastFailure = cause;
+    attempt();
+  }
+
+  /** RFC 9110 §9.2.2. */
+  private boolean isIdempotent() {
+    return switch (exchange.getRequestMethod().toString()) {
+      case "GET", "HEAD", "OPTIONS", "PUT", "DELETE" -> true;
+      default -> false;
+    };
+  }
+
+  // ---- responding
+
+  private ClientCallback<ClientExchange> onResponse() {
+    return new ClientCallback<>() {
+      @Override
+      public void completed(ClientExchange result) {
+        onThread(() -> respond(result));
+      }
+
+      @Override
+      public void failed(IOException e) {
+        onThread(() -> retry(currentRoute().failure(e), false));
+      }
+    };
+  }
+
+  private void respond(ClientExchange from) {
+    if (ended || from != outbound) {
+      reset(from);
+      return;
+    }
+    ClientResponse response = from.getResponse();
+    progress();
+    try {
+      plan.responseBegins(response, exchange.getResponseHeaders());
+    } catch (GatewayException e) {
+      abort(e);
+      return;
+    }
+    responseBegun = true;
+    exchange.setStatusCode(response.getResponseCode());
+    String switched = switchedProtocol(response);
+    if (switched != null) {
+      switchProtocols(from, switched);
+    } else if (upgrade != null && response.getResponseCode() == 101) {
+      abort(new GatewayException(ErrorCode.ORIGIN_BROKEN, "the origin switched to a protocol that nobody asked for"));
+    } else {
+      respondWith(from.getResponseChannel(), exchange.getResponseChannel());
+    }
+  }
+
+  private void respondWith(StreamSourceChannel source, StreamSinkChannel sink) {
+    responsePump = new Pump(source, sink, thread, pool, new ResponseEvents());
+    responsePump.start();
+  }
+
+  private @Nullable String switchedProtocol(ClientResponse response) {
+    if (upgrade == null) {
+      return null;
+    }
+    return currentRoute().carriesUpgrades()
+        ? (response.getResponseCode() == 101 ? upgrade : null)
+        : response.getResponseHeaders().getFirst(Forwarder.UPGRADE);
+  }
+
+  private void switchProtocols(ClientExchange from, String protocol) {
+    requestSent = true;
+    if (!exchange.isHttp11()) {
+      exchange.setStatusCode(200);
+      exchange.getResponseHeaders().put(Forwarder.UPGRADE, protocol);
+      join(from, exchange.getRequestChannel(), exchange.getResponseChannel());
+    } else {
+      exchange.getResponseHeaders().remove(Headers.CONTENT_LENGTH);
+      exchange.getResponseHeaders().put(Headers.UPGRADE, protocol).put(Headers.CONNECTION, "Upgrade");
+      exchange.upgradeChannel(
+          (client, upgraded) -> onThread(() -> join(from, client.getSourceChannel(), client.getSinkChannel())));
+      exchange.setStatusCode(101);
+      exchange.endExchange();
+    }
+  }
+
+  /** Two streams in opposite directions, each ending on its own (a half-closed connection stays half open). */
+  private void join(ClientExchange from, StreamSourceChannel fromClient, StreamSinkChannel toClient) {
+    try {
+      StreamSourceChannel fromHop = from.getResponseChannel();
+      StreamSinkChannel toHop = from.getRequestChannel();
+      if (currentRoute().carriesUpgrades()) {
+        StreamConnection hop = from.getConnection().performUpgrade();
+        fromHop = hop.getSourceChannel();
+        toHop = hop.getSinkChannel();
+      }
+      requestSent = false;
+      requestPump = new Pump(fromClient, toHop, thread, pool, new RequestEvents(from));
+      requestPump.start();
+      respondWith(fromHop, toClient);
+    } catch (IOException e) {
+      abort(currentRoute().failure(e));
+    }
+  }
+
+  // ---- the two streams
+
+  private final class RequestEvents implements Pump.Events {
+    private final ClientExchange to;
+
+    RequestEvents(ClientExchange to) {
+      this.to = to;
+    }
+
+    @Override
+    public void progress() {
+      Forwarding.this.progress();
+    }
+
+    @Override
+    public void sourceEnded() {
+      HeaderMap trailers = exchange.getAttachment(HttpAttachments.REQUEST_TRAILERS);
+      if (trailers != null) {
+        to.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
+      }
+    }
+
+    @Override
+    public void finished() {
+      requestSent = true;
+      completeIfBothEnded();
+    }
+
+    @Override
+    public void sourceFailed(IOException cause) {
+      abort(clientGone(cause));
+    }
+
+    @Override
+    public void sinkFailed(IOException cause) {
+      GatewayException failure = currentRoute().failure(cause);
+      if (upgrade != null) {
+        abort(failure);
+      } else if (!responseBegun) {
+        thread.executeAfter(
+            () -> {
+              if (!responseBegun) {
+                abort(failure);
+              }
+            },
+            EARLY_ANSWER.toMillis(),
+            TimeUnit.MILLISECONDS);
+      }
+    }
+  }
+
+  private final class ResponseEvents implements Pump.Events {
+    @Override
+    public void progress() {
+      Forwarding.this.progress();
+    }
+
+    @Override
+    public void sourceEnded() {
+      HeaderMap trailers = Objects.requireNonNull(outbound).getAttachment(HttpAttachments.REQUEST_TRAILERS);
+      if (trailers != null) {
+        exchange.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
+      }
+    }
+
+    @Override
+    public void finished() {
+      responsePump = null;
+      if (upgrade == null) {
+        complete();
+      } else {
+        completeIfBothEnded();
+      }
+    }
+
+    @Override
+    public void sourceFailed(IOException cause) {
+      abort(new GatewayException(ErrorCode.ORIGIN_BROKEN, "the response broke off", cause));
+    }
+
+    @Override
+    public void sinkFailed(IOException cause) {
+      abort(clientGone(cause));
+    }
+  }
+
+  // ---- ending
+
+  private void completeIfBothEnded() {
+    if (upgrade != null && requestSent && responseBegun && responsePump == null) {
+      complete();
+    }
+  }
+
+  private void complete() {
+    if (ended) {
+      return;
+    }
+    ended = true;
+    stopWatching();
+    boolean whole = requestSent && upgrade == null;
+    if (requestPump != null) {
+      requestPump.stop();
+    }
+    if (!whole && outbound != null && upgrade == null) {
+      reset(outbound);
+    }
+    release(whole);
+    exchange.endExchange();
+  }
+
+  /** Ends everything at once: the hop's stream is reset, and the client gets an error or a broken response. */
+  private void abort(GatewayException cause) {
+    if (ended) {
+      return;
+    }
+    ended = true;
+    stopWatching();
+    stopPumps();
+    releaseBroken();
+    if (!responseBegun && !exchange.isResponseStarted()) {
+      plan.failed(exchange, cause);
+    } else {
+      LOG.debug("a response was broken off", cause);
+      breakOff();
+    }
+  }
+
+  /** Closing first makes sure that ending the exchange can write no last chunk. On HTTP/2 only the stream is reset. */
+  private void breakOff() {
+    IoUtils.safeClose(exchange.getConnection());
+    exchange.endExchange();
+  }
+
+  private void stopPumps() {
+    if (requestPump != null) {
+      requestPump.stop();
+    }
+    if (responsePump != null) {
+      responsePump.stop();
+    }
+  }
+
+  private void releaseBroken() {
+    if (outbound != null) {
+      reset(outbound);
+      outbound = null;
+    }
+    release(false);
+  }
+
+  private void release(boolean intact) {
+    if (lease != null) {
+      lease.release(intact);
+      lease = null;
+    }
+  }
+
+  /** Ends one stream of a connection that others share; on HTTP/1.1 the lease closes the connection. */
+  private static void reset(ClientExchange stream) {
+    if (stream.getRequestChannel() instanceof Http2StreamSinkChannel http2) {
+      http2.getChannel().sendRstStream(http2.getStreamId(), io.undertow.protocols.http2.Http2Channel.ERROR_CANCEL);
+    }
+  }
+
+  // ---- time
+
+  private void progress() {
+    lastProgress = System.nanoTime();
+  }
+
+  /** One timer a request: it looks how long nothing has moved, and comes back when that could have become too long. */
+  private void watch() {
+    stopWatching();
+    long limit = (responseBegun ? plan.idleTimeout() : plan.responseTimeout()).toNanos();
+    long left = limit - (System.nanoTime() - lastProgress);
+    if (left > 0) {
+      watchdog = thread.executeAfter(this::watch, TimeUnit.NANOSECONDS.toMillis(left) + 1, TimeUnit.MILLISECONDS);
+    } else {
+      abort(new GatewayException(ErrorCode.ORIGIN_TIMEOUT, "nothing was received for " + Duration.ofNanos(limit)));
+    }
+  }
+
+  private void stopWatching() {
+    if (watchdog != null) {
+      watchdog.remove();
+      watchdog = null;
+    }
+  }
+
+  // ---- helpers of this class
+
+  private Route currentRoute() {
+    return Objects.requireNonNull(route);
+  }
+
+  private void onThread(Runnable task) {
+    if (Thread.currentThread() == thread) {
+      task.run();
+    } else {
+      thread.execute(task);
+    }
+  }
+
+  private static GatewayException clientGone(IOException cause) {
+    return new GatewayException(ErrorCode.CLIENT_GONE, "the client went away", cause);
+  }
+}

@@ -1,0 +1,199 @@
+package io.apprxy.forward;
+
+import io.undertow.connector.ByteBufferPool;
+import io.undertow.connector.PooledByteBuffer;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.xnio.XnioIoThread;
+import org.xnio.channels.StreamSinkChannel;
+import org.xnio.channels.StreamSourceChannel;
+
+/**
+ * Moves bytes from a source to a sink, no faster than the sink takes them.
+ *
+ * <p>Source and sink may belong to different I/O threads (a stream of the tunnel, and a client's connection). Everything here
+ * runs on one thread, because the state of an exchange is not safe for two: readiness events only hand over. A stream holds a
+ * buffer while bytes wait in it, and none while it is idle.
+ */
+final class Pump {
+  /** Buffers moved before other streams of the thread get their turn. */
+  private static final int TURN = 32;
+
+  private final StreamSourceChannel source;
+  private final StreamSinkChannel sink;
+  private final XnioIoThread thread;
+  private final ByteBufferPool pool;
+  private final Events events;
+  private @Nullable PooledByteBuffer buffer;
+  private boolean ending;
+  private boolean done;
+
+  /** What happens to a pump; all on its thread, and after {@code finished} or a failure nothing more. */
+  interface Events {
+    /** Bytes were moved. */
+    void progress();
+
+    /** The source has ended; the sink is about to be. */
+    void sourceEnded();
+
+    /** All is written and flushed. */
+    void finished();
+
+    void sourceFailed(IOException cause);
+
+    void sinkFailed(IOException cause);
+  }
+
+  Pump(
+      StreamSourceChannel source, StreamSinkChannel sink, XnioIoThread thread, ByteBufferPool pool, Events events) {
+    this.source = source;
+    this.sink = sink;
+    this.thread = thread;
+    this.pool = pool;
+    this.events = events;
+  }
+
+  /** Begins. Called on the pump's thread. */
+  void start() {
+    source
+        .getReadSetter()
+        .set(
+            channel -> {
+              channel.suspendReads();
+              handOver();
+            });
+    sink.getWriteSetter()
+        .set(
+            channel -> {
+              channel.suspendWrites();
+              handOver();
+            });
+    run();
+  }
+
+  /** Moves nothing more, and tells nobody. Called on the pump's thread. */
+  void stop() {
+    if (!done) {
+      end();
+      source.suspendReads();
+      sink.suspendWrites();
+    }
+  }
+
+  /** Unlike {@link #stop} leaves the channels alone: their connections may serve another request already. */
+  private void end() {
+    done = true;
+    freeBuffer();
+  }
+
+  private void handOver() {
+    if (Thread.currentThread() == thread) {
+      run();
+    } else {
+      thread.execute(this::run);
+    }
+  }
+
+  private void run() {
+    for (int i = 0; i < TURN; i++) {
+      if (done || !(ending ? finish() : move())) {
+        return;
+      }
+    }
+    thread.execute(this::run);
+  }
+
+  /** One step; false if it must wait for readiness, or has failed. */
+  private boolean move() {
+    if (buffer != null && buffer.getBuffer().hasRemaining()) {
+      return write(buffer.getBuffer());
+    }
+    int count;
+    try {
+      count = source.read(emptyBuffer());
+    } catch (IOException | RuntimeException e) {
+      end();
+      events.sourceFailed(asIo(e));
+      return false;
+    }
+    if (count > 0) {
+      Objects.requireNonNull(buffer).getBuffer().flip();
+      events.progress();
+      return true;
+    }
+    freeBuffer();
+    if (count < 0) {
+      ending = true;
+      events.sourceEnded();
+      return true;
+    }
+    return flushAndAwaitSource();
+  }
+
+  private boolean write(ByteBuffer bytes) {
+    try {
+      if (sink.write(bytes) > 0) {
+        events.progress();
+        return true;
+      }
+      sink.resumeWrites();
+      return false;
+    } catch (IOException | RuntimeException e) {
+      return failSink(e);
+    }
+  }
+
+  /** What was written goes out now: the next byte of an event stream may be an hour away. */
+  private boolean flushAndAwaitSource() {
+    try {
+      if (!sink.flush()) {
+        sink.resumeWrites();
+      }
+    } catch (IOException | RuntimeException e) {
+      return failSink(e);
+    }
+    source.resumeReads();
+    return false;
+  }
+
+  private boolean finish() {
+    try {
+      sink.shutdownWrites();
+      if (!sink.flush()) {
+        sink.resumeWrites();
+        return false;
+      }
+    } catch (IOException | RuntimeException e) {
+      return failSink(e);
+    }
+    end();
+    events.finished();
+    return false;
+  }
+
+  private boolean failSink(Exception e) {
+    end();
+    events.sinkFailed(asIo(e));
+    return false;
+  }
+
+  private ByteBuffer emptyBuffer() {
+    if (buffer == null) {
+      buffer = pool.allocate();
+    }
+    return buffer.getBuffer().clear();
+  }
+
+  private void freeBuffer() {
+    if (buffer != null) {
+      buffer.close();
+      buffer = null;
+    }
+  }
+
+  private static IOException asIo(Exception e) {
+    return e instanceof IOException io ? io : new IOException(e);
+  }
+}
