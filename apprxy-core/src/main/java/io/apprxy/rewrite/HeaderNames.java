@@ -1,21 +1,68 @@
 package io.apprxy.rewrite;
 
-/** When two header names are the same to an origin. For the engine. */
+import java.util.Set;
+
+/** Which header names are the same to an origin, and whose they are. For the engine. */
 public final class HeaderNames {
+  private static final Set<String> CLIENT_ADDRESS_OR_TARGET =
+      Set.of(
+          "forwarded",
+          "x-real-ip",
+          "x-client-ip",
+          "client-ip",
+          "true-client-ip",
+          "cf-connecting-ip",
+          "fastly-client-ip",
+          "x-cluster-client-ip",
+          "x-remote-ip",
+          "x-remote-addr",
+          "x-remote-user",
+          "remote-user",
+          "x-original-url", // IIS and frameworks that copied it route by these instead of the target
+          "x-original-uri",
+          "x-original-host",
+          "x-rewrite-url",
+          "x-host",
+          "proxy"); // becomes HTTP_PROXY in CGI: https://httpoxy.org
+
   private HeaderNames() {}
 
-  /** Whether an origin could take one name for the other: case, and all that is no letter or digit, make no difference. */
+  /**
+   * Whether an origin could take one name for the other. CGI and its heirs make {@code HTTP_X_USER} of {@code X-User} and of
+   * {@code x_user}, and some of {@code X.User}: so case, and all that is no letter or digit, make no difference.
+   */
   public static boolean sameSpelling(String name, String other) {
     return fold(name).equals(fold(other));
   }
 
-  /** The one spelling of all names that {@link #sameSpelling}: lower case, with a hyphen for all that is no letter or digit. */
+  /** The one form of all names of the same spelling: lower case, with a hyphen for all that is no letter or digit. */
   public static String fold(String name) {
-    return name;
+    StringBuilder folded = new StringBuilder(name.length());
+    for (int i = 0; i < name.length(); i++) {
+      char c = name.charAt(i);
+      if (c >= 'A' && c <= 'Z') {
+        folded.append((char) (c + ('a' - 'A')));
+      } else {
+        folded.append((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-');
+      }
+    }
+    return folded.toString();
   }
 
   /** Whether only the gateway and its connectors may use this name: {@code apprxy-*} and {@code X-Apprxy-*}, in any spelling. */
   public static boolean isInternal(String name) {
-    return false;
+    return isInternalFolded(fold(name));
+  }
+
+  static boolean isInternalFolded(String folded) {
+    return folded.startsWith("apprxy-") || folded.startsWith("x-apprxy-");
+  }
+
+  /** Whether a proxy uses the name to say whom or what a request is for: {@code Forwarded} and its kin. */
+  static boolean isProxyClaimFolded(String folded) {
+    return folded.startsWith("x-forwarded-")
+        || folded.equals("x-forwarded")
+        || folded.startsWith("x-envoy-")
+        || CLIENT_ADDRESS_OR_TARGET.contains(folded);
   }
 }

@@ -1,7 +1,13 @@
 package io.apprxy.rewrite;
 
 import io.undertow.util.HeaderMap;
+import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
 
 /** What of a client's headers may travel. For the engine. */
 public final class RequestHeaders {
@@ -9,17 +15,60 @@ public final class RequestHeaders {
 
   /**
    * At the gateway: removes what only the gateway may say (internal headers, {@code Forwarded} and its kin, identity headers in
-   * every spelling), its cookies, and what is hop-by-hop. Removes first; the caller sets afterwards.
+   * every spelling), its cookies, and what is hop-by-hop. What the gateway says itself is set afterwards.
    *
-   * @param identityHeaders the names that the application's origin takes an identity from
+   * @param identityHeaders the names that the application's origin takes an identity from, in any spelling
    */
-  public static void clean(HeaderMap headers, Set<String> identityHeaders) {}
+  public static void clean(HeaderMap headers, Set<String> identityHeaders) {
+    Set<String> identity = identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
+    HopByHop.remove(headers);
+    removeIf(
+        headers,
+        name ->
+            HeaderNames.isInternalFolded(name) || HeaderNames.isProxyClaimFolded(name) || identity.contains(name));
+    GatewayCookies.removeFromRequest(headers);
+  }
 
-  /** At the last hop: removes internal headers, and what is hop-by-hop. */
-  public static void toOrigin(HeaderMap headers) {}
+  /** At the last hop: removes internal headers, what is hop-by-hop, and the gateway's cookies, wherever they came from. */
+  public static void toOrigin(HeaderMap headers) {
+    HopByHop.remove(headers);
+    removeIf(headers, HeaderNames::isInternalFolded);
+    GatewayCookies.removeFromRequest(headers);
+  }
 
-  /** Whether the request asks to switch to WebSocket (RFC 6455 §4.1). To be asked before the headers are cleaned. */
+  /** Removes every header that an origin could take for this name. */
+  public static void remove(HeaderMap headers, String name) {
+    removeIf(headers, HeaderNames.fold(name)::equals);
+  }
+
+  /**
+   * Whether the request asks to switch to WebSocket (RFC 6455 §4.1). To be asked before the headers are cleaned; the forwarder
+   * writes its own {@code Upgrade} and {@code Connection}. No other upgrade is forwarded.
+   */
   public static boolean isWebSocket(String method, HeaderMap headers) {
-    return false;
+    return method.equals("GET")
+        && headers.count(Headers.UPGRADE) == 1
+        && "websocket".equalsIgnoreCase(headers.getFirst(Headers.UPGRADE))
+        && HopByHop.names(headers, Headers.CONNECTION).contains("upgrade")
+        && headers.count(Headers.SEC_WEB_SOCKET_KEY) == 1
+        && !headers.contains(Headers.TRANSFER_ENCODING)
+        && !hasBody(headers);
+  }
+
+  /** A body before the switch would stand where the origin expects frames. */
+  private static boolean hasBody(HeaderMap headers) {
+    String length = headers.getFirst(Headers.CONTENT_LENGTH);
+    return length != null && !length.equals("0");
+  }
+
+  static void removeIf(HeaderMap headers, Predicate<String> folded) {
+    List<HttpString> removed = new ArrayList<>();
+    for (long cookie = headers.fastIterateNonEmpty(); cookie != -1L; cookie = headers.fiNextNonEmpty(cookie)) {
+      HttpString name = headers.fiCurrent(cookie).getHeaderName();
+      if (folded.test(HeaderNames.fold(name.toString()))) {
+        removed.add(name);
+      }
+    }
+    removed.forEach(headers::remove);
   }
 }
