@@ -1,0 +1,120 @@
+package io.apprxy.examples;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.SecureRandom;
+import java.util.Base64;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+
+/** What the examples need around a gateway: a private directory, secrets that stay off the command line, and a way to stop. */
+final class DemoSetup {
+  private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
+  private static final SecureRandom RANDOM = new SecureRandom();
+
+  private DemoSetup() {}
+
+  /** Where certificates and secrets of the demo are kept, unless told otherwise. */
+  static Path defaultDirectory() {
+    return Path.of(System.getProperty("user.home"), ".apprxy-quickstart");
+  }
+
+  /** Creates the directory, if need be, for its owner alone; refuses one that others may enter. */
+  static Path privateDirectory(Path directory) throws IOException {
+    if (Files.notExists(directory)) {
+      Files.createDirectories(directory, ownerOnly("rwx------"));
+    } else if (POSIX && Files.getPosixFilePermissions(directory).size() > 3) {
+      throw new IOException(directory + " can be read by others: chmod 700 it, or name another one with --directory");
+    }
+    return directory;
+  }
+
+  /** Writes a new file that only its owner may read. */
+  static void writePrivate(Path file, String text) throws IOException {
+    Path fresh = Files.createTempFile(file.toAbsolutePath().getParent(), "new", ".tmp", ownerOnly("rw-------"));
+    Files.writeString(fresh, text, StandardOpenOption.WRITE);
+    try {
+      Files.createLink(file, fresh); // whole or not at all, and never over a file that another process has just written
+    } finally {
+      Files.delete(fresh);
+    }
+  }
+
+  /** The secret in this file, which is created with a random one if there is none: two processes find the same. */
+  static String sharedSecret(Path file) throws IOException {
+    if (Files.notExists(file)) {
+      try {
+        writePrivate(file, randomSecret() + "\n");
+      } catch (FileAlreadyExistsException another) {
+        // another process was first: its secret counts
+      }
+    }
+    return readSecret(file);
+  }
+
+  /** A secret from a file, else from an environment variable, else null. Never from the command line, which others can read. */
+  static @Nullable String secret(@Nullable Path file, String variable) throws IOException {
+    return file == null ? System.getenv(variable) : readSecret(file);
+  }
+
+  private static String readSecret(Path file) throws IOException {
+    String secret = Files.readString(file).strip();
+    if (secret.isEmpty()) {
+      throw new IOException(file + " is empty, where it should hold a secret");
+    }
+    return secret;
+  }
+
+  /** 256 bits, in letters and digits that are safe in URLs and headers. */
+  static String randomSecret() {
+    byte[] bytes = new byte[32];
+    RANDOM.nextBytes(bytes);
+    return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
+  }
+
+  /** The port, or a free one instead of 0, where the number has to be known before the server starts. */
+  static int portOrFree(int port) throws IOException {
+    if (port != 0) {
+      return port;
+    }
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    }
+  }
+
+  /** Waits until the process is told to stop, then closes these, the first one first. */
+  static int serveUntilStopped(AutoCloseable... servers) throws InterruptedException {
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> closeAll(servers), "shutdown"));
+    new CountDownLatch(1).await();
+    return 0;
+  }
+
+  static void closeAll(AutoCloseable... servers) {
+    for (AutoCloseable server : servers) {
+      try {
+        server.close();
+      } catch (Exception e) {
+        System.err.println("Could not close " + server.getClass().getSimpleName() + ": " + e);
+      }
+    }
+  }
+
+  static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static FileAttribute<?>[] ownerOnly(String permissions) {
+    return POSIX
+        ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))}
+        : new FileAttribute<?>[0];
+  }
+}
