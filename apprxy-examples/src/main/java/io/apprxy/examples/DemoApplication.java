@@ -12,7 +12,6 @@ import java.util.Comparator;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -84,7 +83,7 @@ public final class DemoApplication implements AutoCloseable {
   }
 
   private static String about(HeaderMap headers) {
-    @Nullable String user = headers.getFirst("X-User");
+    String user = headers.getFirst("X-User");
     if (user == null) {
       return "<p class=\"bad\">No identity header came with this request.</p>";
     }
@@ -99,7 +98,8 @@ public final class DemoApplication implements AutoCloseable {
   }
 
   private static String rows(HeaderMap headers) {
-    Map<String, HeaderValues> sorted = new TreeMap<>(Comparator.naturalOrder());
+    Map<String, HeaderValues> sorted =
+        new TreeMap<>(Comparator.comparing((String name) -> !isIdentity(name)).thenComparing(Comparator.naturalOrder()));
     headers.forEach(values -> sorted.put(values.getHeaderName().toString(), values));
     StringBuilder rows = new StringBuilder();
     sorted.forEach(

@@ -24,25 +24,26 @@ import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
+import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.BasicConstraints;
 import org.bouncycastle.asn1.x509.ExtendedKeyUsage;
 import org.bouncycastle.asn1.x509.Extension;
 import org.bouncycastle.asn1.x509.GeneralName;
 import org.bouncycastle.asn1.x509.GeneralNames;
+import org.bouncycastle.asn1.x509.GeneralSubtree;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
 import org.bouncycastle.asn1.x509.KeyUsage;
 import org.bouncycastle.asn1.x509.NameConstraints;
-import org.bouncycastle.asn1.x509.GeneralSubtree;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.X509v3CertificateBuilder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509ExtensionUtils;
 import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
-import org.bouncycastle.openssl.PEMKeyPair;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
 import org.bouncycastle.openssl.jcajce.JcaPEMWriter;
+import org.bouncycastle.openssl.jcajce.JcaPKCS8Generator;
 import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 
@@ -80,7 +81,7 @@ final class DemoCertificates {
     KeyPair pair = newKeyPair();
     X509Certificate certificate = newCa(pair);
     try {
-      DemoSetup.writePrivate(keyAndCertificate, pem(pair.getPrivate()) + pem(certificate));
+      DemoSetup.writePrivate(keyAndCertificate, pem(new JcaPKCS8Generator(pair.getPrivate(), null)) + pem(certificate));
     } catch (FileAlreadyExistsException another) {
       // another process of the demo was first: its CA counts
     }
@@ -139,9 +140,9 @@ final class DemoCertificates {
   private static DemoCertificates read(Path directory, Path keyAndCertificate)
       throws IOException, GeneralSecurityException {
     try (PEMParser parser = new PEMParser(new StringReader(Files.readString(keyAndCertificate)))) {
-      if (parser.readObject() instanceof PEMKeyPair key && parser.readObject() instanceof X509CertificateHolder holder) {
+      if (parser.readObject() instanceof PrivateKeyInfo key && parser.readObject() instanceof X509CertificateHolder holder) {
         X509Certificate certificate = new JcaX509CertificateConverter().getCertificate(holder);
-        PrivateKey privateKey = new JcaPEMKeyConverter().getPrivateKey(key.getPrivateKeyInfo());
+        PrivateKey privateKey = new JcaPEMKeyConverter().getPrivateKey(key);
         Path caFile = directory.resolve("ca.pem");
         Files.writeString(caFile, pem(certificate));
         return new DemoCertificates(caFile, certificate, privateKey);
