@@ -22,6 +22,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.WebSocket;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.HexFormat;
@@ -148,7 +149,7 @@ class ForwardingIT {
                   assertThat(head).containsIgnoringCase("expect: 100-continue");
                   RawOrigin.write(connection, "HTTP/1.1 100 Continue\n\n");
                   byte[] body = connection.getInputStream().readNBytes(5);
-                  RawOrigin.write(connection, "HTTP/1.1 200 OK\nContent-Length: 5\n\n" + new String(body, "US-ASCII"));
+                  RawOrigin.write(connection, "HTTP/1.1 200 OK\nContent-Length: 5\n\n" + new String(body, StandardCharsets.US_ASCII));
                 });
         RunningGateway gateway = new RunningGateway(origin.port());
         RawClient raw = new RawClient(gateway.port)) {
