@@ -131,7 +131,12 @@ final class Forwarding {
 
               @Override
               public void failed(IOException e) {
-                onThread(() -> retry(to.failure(e), false));
+                onThread(
+                    () -> {
+                      if (lease == opened) {
+                        retry(to.failure(e), false);
+                      }
+                    });
               }
             });
   }
@@ -156,7 +161,7 @@ final class Forwarding {
       return;
     }
     outbound = sent;
-    sent.setResponseListener(onResponse());
+    sent.setResponseListener(onResponse(sent));
     try {
       if (upgrade != null) {
         flushHeaders(sent);
@@ -242,7 +247,8 @@ final class Forwarding {
 
   // ---- responding
 
-  private ClientCallback<ClientExchange> onResponse() {
+  /** A connection that breaks may say so more than once, and after the next attempt has begun. */
+  private ClientCallback<ClientExchange> onResponse(ClientExchange to) {
     return new ClientCallback<>() {
       @Override
       public void completed(ClientExchange result) {
@@ -251,7 +257,12 @@ final class Forwarding {
 
       @Override
       public void failed(IOException e) {
-        onThread(() -> retry(currentRoute().failure(e), false));
+        onThread(
+            () -> {
+              if (outbound == to) {
+                retry(currentRoute().failure(e), false);
+              }
+            });
       }
     };
   }
@@ -303,10 +314,9 @@ final class Forwarding {
       join(from, exchange.getRequestChannel(), exchange.getResponseChannel());
     } else {
       exchange.getResponseHeaders().remove(Headers.CONTENT_LENGTH);
-      exchange.getResponseHeaders().put(Headers.UPGRADE, protocol).put(Headers.CONNECTION, "Upgrade");
       exchange.upgradeChannel(
+          protocol,
           (client, upgraded) -> onThread(() -> join(from, client.getSourceChannel(), client.getSinkChannel())));
-      exchange.setStatusCode(101);
       exchange.endExchange();
     }
   }

@@ -254,7 +254,8 @@ final class OriginPool {
         }
         answered = true;
         timeout.remove();
-        connection.addCloseListener(gone -> thread.execute(() -> open--));
+        // Called on this thread, as all events of the connection are.
+        connection.addCloseListener(gone -> open--);
         opened.opened(new PooledLease(connection));
       }
 
