@@ -288,7 +288,17 @@ final class Forwarding {
     } else if (upgrade != null && response.getResponseCode() == 101) {
       abort(new GatewayException(ErrorCode.ORIGIN_BROKEN, "the origin switched to a protocol that nobody asked for"));
     } else {
+      frameResponse(response.getResponseCode());
       respondWith(from.getResponseChannel(), exchange.getResponseChannel());
+    }
+  }
+
+  /** Without a length, Undertow would end a response to {@code Connection: close} by closing: cut off, it would look whole. */
+  private void frameResponse(int status) {
+    HeaderMap headers = exchange.getResponseHeaders();
+    boolean mayHaveBody = status != 204 && status != 304 && !exchange.getRequestMethod().equals(Methods.HEAD);
+    if (exchange.isHttp11() && mayHaveBody && !headers.contains(Headers.CONTENT_LENGTH)) {
+      headers.put(Headers.TRANSFER_ENCODING, "chunked");
     }
   }
 

@@ -27,7 +27,12 @@ public final class Responses {
   /** Sends the response and ends the exchange. Headers that were added to the exchange before stay. */
   public static void send(HttpServerExchange exchange, Response response) {
     exchange.setStatusCode(response.status());
-    response.headers().forEach(header -> exchange.getResponseHeaders().add(new HttpString(header.name()), header.value()));
+    for (Response.Header header : response.headers()) {
+      HttpString name = new HttpString(header.name());
+      if (!name.equals(REQUEST_ID) || !exchange.getResponseHeaders().contains(REQUEST_ID)) {
+        exchange.getResponseHeaders().add(name, header.value());
+      }
+    }
     if (!exchange.getResponseHeaders().contains(Headers.CACHE_CONTROL)) {
       exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-store");
     }

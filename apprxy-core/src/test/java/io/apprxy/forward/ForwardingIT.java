@@ -192,6 +192,20 @@ class ForwardingIT {
   }
 
   @Test
+  void originAbortsMidBody_isNotMadeAWholeResponse_byConnectionClose() throws Exception {
+    try (RawOrigin origin =
+            new RawOrigin(
+                (connection, number) -> {
+                  RawOrigin.head(connection);
+                  RawOrigin.write(connection, "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n4\nhalf\n");
+                });
+        RunningGateway gateway = new RunningGateway(origin.port());
+        RawClient raw = new RawClient(gateway.port)) {
+      assertThat(raw.get("/").readToEnd()).containsIgnoringCase("transfer-encoding: chunked").doesNotContain("\r\n0\r\n");
+    }
+  }
+
+  @Test
   void clientAbortsADownload_originSeesItsConnectionEnd() throws Exception {
     CountDownLatch originSawTheEnd = new CountDownLatch(1);
     try (RawOrigin origin =
@@ -249,10 +263,11 @@ class ForwardingIT {
                   RawOrigin.head(connection);
                   RawOrigin.write(connection, "HTTP/1.1 200 OK\nContent-Type: text/event-stream\nTransfer-Encoding: chunked\n\n");
                   try {
-                    for (String event = events.take(); ; event = events.take()) {
+                    for (String event = events.take(); !event.equals("end"); event = events.take()) {
                       String line = "data: " + event + "\n\n";
                       RawOrigin.write(connection, Integer.toHexString(line.length() + 2) + "\n" + line + "\n");
                     }
+                    RawOrigin.write(connection, "0\n\n");
                   } catch (InterruptedException e) {
                     Thread.currentThread().interrupt();
                   }
@@ -265,6 +280,8 @@ class ForwardingIT {
         events.add(event);
         assertThat(raw.readUntil("data: " + event + "\r\n\r\n")).contains(event);
       }
+      events.add("end");
+      assertThat(raw.readToEnd()).endsWith("0\r\n\r\n");
     }
   }
 

@@ -1,0 +1,256 @@
+package io.apprxy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.apprxy.observe.AccessEvent;
+import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
+import io.undertow.server.HttpHandler;
+import io.undertow.util.HeaderValues;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The pipeline as a client sees it: what reaches the origin, what is refused, and what is recorded. */
+@Timeout(60)
+class GatewayIT {
+  private static final Identity ALICE =
+      new Identity(
+          "https://issuer.test",
+          "a-1",
+          "session-1",
+          Instant.EPOCH,
+          Map.of("preferred_username", "alice", "groups", java.util.List.of("staff")));
+
+  private final AtomicInteger originRequests = new AtomicInteger();
+  private final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
+  private final AtomicReference<HttpHandler> mounted = new AtomicReference<>();
+  private Undertow origin;
+  private Undertow front;
+  private Gateway gateway;
+  private int port;
+
+  @BeforeEach
+  void start() {
+    origin = undertow(this::echoHeaders);
+    front = undertow(exchange -> mounted.get().handleRequest(exchange));
+    port = port(front);
+  }
+
+  @AfterEach
+  void stop() {
+    if (gateway != null) {
+      gateway.close();
+    }
+    front.stop();
+    origin.stop();
+  }
+
+  @Test
+  void identifiedUser_reachesTheOrigin_withTheHeadersOfTheSignOn() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 200").contains("x-user: alice");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"X-User", "x-user", "X_User", "x.user", "X-USER"})
+  void identityHeaderOfAClient_neverReachesTheOrigin(String name) throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/", name + ": mallory\n")).contains("x-user: alice").doesNotContain("mallory");
+  }
+
+  @Test
+  void headerThatConnectionNames_doesNotTakeTheIdentityAway() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/", "Connection: close\nConnection: X-User\n")).contains("x-user: alice");
+  }
+
+  @Test
+  void gatewaysCookies_neverReachTheOrigin_othersDo() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/", "Cookie: a=1; __Host-apprxy-session=secret; b=2\n")).contains("a=1; b=2").doesNotContain("secret");
+  }
+
+  @Test
+  void clientsForwardedHeaders_areNotBelieved() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/", "X-Forwarded-For: 6.6.6.6\nForwarded: for=6.6.6.6\n"))
+        .contains("x-forwarded-for: 127.0.0.1")
+        .doesNotContain("6.6.6.6");
+  }
+
+  @Test
+  void stageThatThrows_refusesTheRequest() throws Exception {
+    mount(
+        exchange -> {
+          throw new IllegalStateException("broken");
+        },
+        exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 500").contains("APX-999").doesNotContain("broken");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void stageThatFailsLater_refusesTheRequest() throws Exception {
+    mount(
+        exchange -> Verdict.later(CompletableFuture.failedFuture(new IllegalStateException("broken"))),
+        exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 500");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void stageThatAnswersNothing_refusesTheRequest() throws Exception {
+    mount(exchange -> Verdict.later(CompletableFuture.completedFuture(null)), exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 500");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void stageThatAnswersLater_goesOnWhereItStopped() throws Exception {
+    mount(
+        exchange -> Verdict.later(CompletableFuture.supplyAsync(() -> identify(exchange))),
+        exchange -> Verdict.later(CompletableFuture.supplyAsync(Verdict::proceed)));
+    assertThat(get("/", "")).startsWith("HTTP/1.1 200").contains("x-user: alice");
+  }
+
+  @Test
+  void requestThatNobodyIdentified_isRefused_thoughTheStageLetItProceed() throws Exception {
+    mount(exchange -> Verdict.proceed(), exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 401").contains("APX-201");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void reservedPath_neverReachesAnOrigin() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/.apprxy/anything", "")).startsWith("HTTP/1.1 404").contains("APX-402");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void unknownHost_isNoApplication() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(raw("GET / HTTP/1.1\nHost: other.test\nConnection: close\n\n")).startsWith("HTTP/1.1 404").contains("APX-401");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "GET /a/../b HTTP/1.1\nHost: H\n", "GET //b HTTP/1.1\nHost: H\n", "GET /a%2fb HTTP/1.1\nHost: H\n",
+        "GET /a;b HTTP/1.1\nHost: H\n", "GET /a\\b HTTP/1.1\nHost: H\n", "GET /a#b HTTP/1.1\nHost: H\n",
+        "GET /%c0%af HTTP/1.1\nHost: H\n", "GET /%252e%252e/ HTTP/1.1\nHost: H\n", "GET / HTTP/1.1\nHost: H\nHost: other\n",
+        "GET / HTTP/1.1\n", "GET http://other/ HTTP/1.1\nHost: H\n", "GET / HTTP/1.1\nHost: H\nContent-Length: 1\nContent-Length: 2\n",
+        "POST / HTTP/1.1\nHost: H\nContent-Length: 4\nTransfer-Encoding: chunked\n"
+      })
+  void ambiguousRequest_isRefused_andNothingReachesTheOrigin(String request) throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(raw(request.replace("Host: H", "Host: localhost:" + port) + "Connection: close\n\n")).startsWith("HTTP/1.1 400");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void everyRequest_isRecordedOnce_withTheIdOfItsResponse() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    String response = get("/page?secret=1", "X-Request-Id: forged\n");
+    AccessEvent event = events.poll(10, TimeUnit.SECONDS);
+    assertThat(event.id()).isNotEqualTo("forged");
+    assertThat(response).containsIgnoringCase("X-Request-Id: " + event.id());
+    assertThat(event.application()).isEqualTo("app");
+    assertThat(event.path()).isEqualTo("/page");
+    assertThat(event.status()).isEqualTo(200);
+    assertThat(event.user()).isEqualTo("alice");
+    assertThat(event.originLatency()).isNotNull();
+    assertThat(events).isEmpty();
+  }
+
+  // ---- parts
+
+  private void mount(PreAuthentication preAuthentication, AccessPolicy policy) {
+    gateway =
+        Gateway.builder()
+            .preAuthentication(preAuthentication)
+            .accessPolicy(policy)
+            .signOn(
+                (request, identity, application) -> {
+                  request.set("X-User", identity.name());
+                  return Verdict.proceed();
+                })
+            .accessLog(events::add)
+            .publish(
+                Application.builder("app")
+                    .externalUrl("http://localhost:" + port + "/")
+                    .internalUrl("http://127.0.0.1:" + port(origin) + "/")
+                    .assignEveryone()
+                    .headerSignOn(Map.of("X-User", "preferred_username"))
+                    .build())
+            .build();
+    mounted.set(gateway.handler());
+  }
+
+  private static Verdict identify(Exchange exchange) {
+    exchange.identify(ALICE);
+    return Verdict.proceed();
+  }
+
+  private String get(String target, String headers) throws IOException {
+    String connection = headers.contains("Connection:") ? "" : "Connection: close\n";
+    return raw("GET " + target + " HTTP/1.1\nHost: localhost:" + port + "\n" + connection + headers + "\n");
+  }
+
+  private String raw(String request) throws IOException {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+      socket.setSoTimeout(20_000);
+      socket.getOutputStream().write(request.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
+      ByteArrayOutputStream all = new ByteArrayOutputStream();
+      socket.getInputStream().transferTo(all);
+      return all.toString(StandardCharsets.ISO_8859_1);
+    }
+  }
+
+  private void echoHeaders(io.undertow.server.HttpServerExchange exchange) {
+    originRequests.incrementAndGet();
+    StringBuilder body = new StringBuilder();
+    for (HeaderValues header : exchange.getRequestHeaders()) {
+      header.forEach(
+          value ->
+              body.append(header.getHeaderName().toString().toLowerCase(java.util.Locale.ROOT))
+                  .append(": ")
+                  .append(value)
+                  .append('\n'));
+    }
+    exchange.getResponseSender().send(body.toString());
+  }
+
+  private static Undertow undertow(HttpHandler handler) {
+    Undertow server =
+        Undertow.builder()
+            .addHttpListener(0, "127.0.0.1")
+            .setServerOption(UndertowOptions.DECODE_URL, false)
+            .setHandler(handler)
+            .build();
+    server.start();
+    return server;
+  }
+
+  private static int port(Undertow server) {
+    return ((InetSocketAddress) server.getListenerInfo().get(0).getAddress()).getPort();
+  }
+}
