@@ -6,6 +6,7 @@ import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Responses;
 import io.apprxy.forward.Route;
 import io.apprxy.rewrite.ResponseHeaders;
+import io.apprxy.rewrite.Trailers;
 import io.apprxy.route.Routes;
 import io.undertow.client.ClientRequest;
 import io.undertow.client.ClientResponse;
@@ -246,6 +247,11 @@ final class Pipeline implements HttpHandler {
 
     private String pathAndQuery() {
       return exchange.path() + (exchange.query() == null ? "" : "?" + exchange.query());
+    }
+
+    @Override
+    public void requestEnds(HeaderMap trailers) {
+      Trailers.clean(trailers, exchange.application().singleSignOn().headers().keySet());
     }
 
     @Override

@@ -33,6 +33,9 @@ public final class Forwarder {
     /** A new request for an attempt on this route; the forwarder adds no header but those of the message framing. */
     ClientRequest request(Route route);
 
+    /** The request has ended with trailers: removes those that may not travel. */
+    void requestEnds(HeaderMap trailers);
+
     /** How long the response may take to begin, counted from the last byte of the request that could be sent. */
     Duration responseTimeout();
 

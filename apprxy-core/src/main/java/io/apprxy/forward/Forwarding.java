@@ -2,6 +2,7 @@ package io.apprxy.forward;
 
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.rewrite.Trailers;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientExchange;
 import io.undertow.client.ClientRequest;
@@ -368,6 +369,7 @@ final class Forwarding {
     public void sourceEnded() {
       HeaderMap trailers = exchange.getAttachment(HttpAttachments.REQUEST_TRAILERS);
       if (trailers != null) {
+        plan.requestEnds(trailers);
         to.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
       }
     }
@@ -411,6 +413,7 @@ final class Forwarding {
     public void sourceEnded() {
       HeaderMap trailers = Objects.requireNonNull(outbound).getAttachment(HttpAttachments.REQUEST_TRAILERS);
       if (trailers != null) {
+        Trailers.clean(trailers, Set.of());
         exchange.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
       }
     }

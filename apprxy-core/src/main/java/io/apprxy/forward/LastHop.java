@@ -8,6 +8,7 @@ import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.rewrite.ResponseHeaders;
+import io.apprxy.rewrite.Trailers;
 import io.apprxy.rewrite.UrlMapping;
 import io.apprxy.route.RequestTarget;
 import io.undertow.client.ClientRequest;
@@ -165,6 +166,11 @@ public final class LastHop implements AutoCloseable {
       RequestHeaders.toOrigin(headers);
       headers.put(Headers.HOST, mapping.hostHeader());
       return request;
+    }
+
+    @Override
+    public void requestEnds(HeaderMap trailers) {
+      Trailers.clean(trailers, application.singleSignOn().headers().keySet());
     }
 
     @Override
