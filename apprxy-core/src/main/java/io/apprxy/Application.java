@@ -69,7 +69,7 @@ public record Application(
     Objects.requireNonNull(assignments, "assignments");
     Objects.requireNonNull(singleSignOn, "singleSignOn");
     Objects.requireNonNull(applicationServerTimeout, "applicationServerTimeout");
-    segments = List.copyOf(segments);
+    segments = List.copyOf(Objects.requireNonNull(segments, "segments"));
     require(ID.matcher(id).matches(), id, "id", "must be 1 to 64 letters, digits or . _ -, and begin with a letter or digit");
     checkUrl(id, "externalUrl", externalUrl);
     checkUrl(id, "internalUrl", internalUrl);
@@ -116,8 +116,8 @@ public record Application(
    */
   public record Assignments(List<String> users, List<String> groups, boolean everyone) {
     public Assignments {
-      users = List.copyOf(users);
-      groups = List.copyOf(groups);
+      users = List.copyOf(Objects.requireNonNull(users, "users"));
+      groups = List.copyOf(Objects.requireNonNull(groups, "groups"));
     }
 
     boolean isEmpty() {
@@ -132,7 +132,7 @@ public record Application(
    */
   public record SingleSignOn(Map<String, String> headers) {
     public SingleSignOn {
-      headers = Map.copyOf(headers);
+      headers = Map.copyOf(Objects.requireNonNull(headers, "headers"));
     }
   }
 

@@ -4,7 +4,9 @@ import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -12,7 +14,9 @@ import tools.jackson.databind.node.ObjectNode;
 final class ApplicationJson {
   private static final JsonMapper MAPPER =
       JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
           .build();
 
@@ -26,10 +30,21 @@ final class ApplicationJson {
     try {
       ObjectNode given = MAPPER.readValue(json, ObjectNode.class);
       ObjectNode whole = defaults();
-      whole.setAll(given);
+      lay(Objects.requireNonNull(given, "application"), whole);
       return Objects.requireNonNull(MAPPER.treeToValue(whole, Application.class));
-    } catch (JacksonException e) {
+    } catch (JacksonException | NullPointerException e) {
       throw new IllegalArgumentException("no valid application: " + reason(e), e);
+    }
+  }
+
+  /** An object is laid over an object property by property; anything else replaces what was there. */
+  private static void lay(ObjectNode given, ObjectNode below) {
+    for (Map.Entry<String, JsonNode> property : given.properties()) {
+      if (property.getValue() instanceof ObjectNode above && below.get(property.getKey()) instanceof ObjectNode same) {
+        lay(above, same);
+      } else {
+        below.set(property.getKey(), property.getValue());
+      }
     }
   }
 
@@ -48,7 +63,7 @@ final class ApplicationJson {
     return defaults;
   }
 
-  private static @Nullable String reason(JacksonException e) {
+  private static @Nullable String reason(RuntimeException e) {
     Throwable cause = e;
     while (cause.getCause() != null) {
       cause = cause.getCause();

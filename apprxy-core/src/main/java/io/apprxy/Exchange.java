@@ -45,7 +45,11 @@ public interface Exchange {
   /** The value of a request cookie; the first one if the client sent several of that name; null if there is none. */
   @Nullable String cookie(String name);
 
-  /** Adds a header to whatever response this exchange ends with. */
+  /**
+   * Adds a header to whatever response this exchange ends with.
+   *
+   * @throws IllegalArgumentException as {@link Response.Header} does
+   */
   void addResponseHeader(String name, String value);
 
   /** The application that the request belongs to. */

@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * A whole response that a stage answers with instead of letting the request go on. Immutable; not cached by anybody unless it
@@ -24,8 +25,30 @@ public final class Response {
     this.body = body;
   }
 
-  /** One header line. */
-  public record Header(String name, String value) {}
+  /**
+   * One header line. Immutable.
+   *
+   * @param name a token (RFC 9110 §5.6.2)
+   * @param value visible ASCII, spaces and tabs: servers cut other characters to eight bits, and could make a line end of them
+   */
+  public record Header(String name, String value) {
+    private static final Pattern TOKEN = Pattern.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+");
+    private static final Pattern VISIBLE = Pattern.compile("[\\t\\x20-\\x7E]*");
+
+    /**
+     * A header line.
+     *
+     * @throws IllegalArgumentException if the name is no token, or the value has another character
+     */
+    public Header {
+      if (!TOKEN.matcher(name).matches()) {
+        throw new IllegalArgumentException("a header name must be a token (RFC 9110 §5.6.2): " + name);
+      }
+      if (!VISIBLE.matcher(value).matches()) {
+        throw new IllegalArgumentException("header " + name + " must have visible ASCII only");
+      }
+    }
+  }
 
   /** A response without a body. */
   public static Response of(int status) {
@@ -40,14 +63,15 @@ public final class Response {
 
   /** 302 to a location (RFC 9110 §15.4.3). The caller vouches that the location is no one else's choice. */
   public static Response redirect(URI location) {
-    return of(302).with("Location", location.toString());
+    return of(302).with("Location", location.toASCIIString());
   }
 
-  /** This response with one more header. */
+  /**
+   * This response with one more header.
+   *
+   * @throws IllegalArgumentException as {@link Header} does
+   */
   public Response with(String name, String value) {
-    if (value.chars().anyMatch(c -> c < ' ' && c != '\t')) {
-      throw new IllegalArgumentException("header " + name + " must have no control character");
-    }
     List<Header> more = new ArrayList<>(headers);
     more.add(new Header(name, value));
     return new Response(status, more, body);

@@ -157,7 +157,8 @@ final class UndertowExchange implements Exchange {
 
   @Override
   public void addResponseHeader(String name, String value) {
-    undertow.getResponseHeaders().add(new HttpString(name), value);
+    Response.Header checked = new Response.Header(name, value);
+    undertow.getResponseHeaders().add(new HttpString(checked.name()), checked.value());
   }
 
   @Override

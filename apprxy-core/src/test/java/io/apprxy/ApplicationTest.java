@@ -1,0 +1,199 @@
+package io.apprxy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.apprxy.Application.ExternalAuthentication;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ApplicationTest {
+  private static Application.Builder wiki() {
+    return Application.builder("wiki").externalUrl("https://wiki.example.com/").internalUrl("http://wiki.corp.test:8080/").assignUsers("alice");
+  }
+
+  @Test
+  void defaults_areSafe() {
+    Application application = wiki().build();
+
+    assertThat(application.externalAuthentication()).isEqualTo(ExternalAuthentication.PRE_AUTHENTICATION);
+    assertThat(application.connectorGroup()).isNull();
+    assertThat(application.assignments().everyone()).isFalse();
+    assertThat(application.singleSignOn().headers()).isEmpty();
+    assertThat(application.applicationServerTimeout()).isEqualTo(Duration.ofSeconds(85));
+    assertThat(application.backendCertificateValidation()).isTrue();
+    assertThat(application.httpOnlyCookie()).isTrue();
+    assertThat(application.secureCookie()).isTrue();
+    assertThat(application.persistentCookie()).isFalse();
+    assertThat(application.translateHostHeader()).isTrue();
+    assertThat(application.stateSession()).isTrue();
+    assertThat(application.alternateUrl()).isNull();
+    assertThat(application.useAlternateUrlForTranslationAndRedirect()).isFalse();
+    assertThat(application.translateLinksInBody()).isFalse();
+    assertThat(application.continuousAccessEvaluation()).isFalse();
+    assertThat(application.segments()).isEmpty();
+    assertThat(application.customDomainCertificate()).isNull();
+  }
+
+  private static void assertRefused(String setting, UnaryOperator<Application.Builder> change) {
+    assertThatThrownBy(() -> change.apply(wiki()).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("application wiki: " + setting);
+  }
+
+  @Test
+  void settingWithoutEffect_isRefused_neverIgnored() {
+    assertRefused("alternateUrl", builder -> builder.alternateUrl("https://other.test/"));
+    assertRefused("useAlternateUrlForTranslationAndRedirect", builder -> builder.useAlternateUrlForTranslationAndRedirect(true));
+    assertRefused("backendCertificateValidation", builder -> builder.backendCertificateValidation(false));
+    assertRefused("httpOnlyCookie", builder -> builder.httpOnlyCookie(false));
+    assertRefused("secureCookie", builder -> builder.secureCookie(false));
+    assertRefused("translateLinksInBody", builder -> builder.translateLinksInBody(true));
+    assertRefused("stateSession", builder -> builder.stateSession(false));
+    assertRefused("continuousAccessEvaluation", builder -> builder.continuousAccessEvaluation(true));
+    assertRefused("segments", builder -> builder.segments(List.of(URI.create("https://s.test/"))));
+    assertRefused("customDomainCertificate", builder -> builder.customDomainCertificate("pem"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "wiki.example.com/", "//wiki.example.com/", "ftp://wiki.example.com/", "HTTPS://wiki.example.com/", "https://", "https:/x/",
+        "https://user@wiki.example.com/", "https://*.example.com/", "https://wiki.example.com", "https://wiki.example.com/wiki",
+        "https://wiki.example.com/?x", "https://wiki.example.com/#x", "javascript:alert(1)", "https://under_score/"
+      })
+  void url_thatNamesNoPlace_isRefused(String url) {
+    assertThatThrownBy(() -> wiki().externalUrl(url).build()).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> wiki().internalUrl(url).build()).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", " ", "a b", "-a", ".a", "a/b", "a\n", "\u00e9", "a\u0000", "../x"})
+  void id_thatCouldNotBeATag_isRefused(String id) {
+    assertThatThrownBy(() -> Application.builder(id).externalUrl("https://a.test/").internalUrl("http://b.test/").assignEveryone().build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("id must be");
+  }
+
+  @Test
+  void applicationForNobody_isRefused() {
+    assertThatThrownBy(() -> Application.builder("wiki").externalUrl("https://a.test/").internalUrl("http://b.test/").build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("assignments name nobody");
+  }
+
+  @Test
+  void passthrough_withSettingsThatNeedAnIdentity_isRefused() {
+    assertRefused("externalAuthentication", Application.Builder::passthrough);
+    assertThatThrownBy(
+            () ->
+                Application.builder("wiki")
+                    .externalUrl("https://a.test/")
+                    .internalUrl("http://b.test/")
+                    .passthrough()
+                    .headerSignOn(Map.of("X-User", "sub"))
+                    .build())
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void timeout_isLongerThanZero() {
+    assertRefused("applicationServerTimeout", builder -> builder.applicationServerTimeout(Duration.ZERO));
+    assertRefused("applicationServerTimeout", builder -> builder.applicationServerTimeout(Duration.ofSeconds(-1)));
+  }
+
+  @Test
+  void missingUrl_isNamed() {
+    assertThatThrownBy(() -> Application.builder("wiki").build()).isInstanceOf(NullPointerException.class).hasMessage("externalUrl");
+  }
+
+  // ---- JSON
+
+  @Test
+  void json_carriesEverything() {
+    Application application =
+        wiki()
+            .connectorGroup("hq")
+            .assignGroups("staff", "gr\u00fc\u00df\"e")
+            .headerSignOn(Map.of("X-User", "preferred_username", "X-Mail", "email"))
+            .applicationServerTimeout(Duration.ofMillis(1_500))
+            .persistentCookie(true)
+            .translateHostHeader(false)
+            .build();
+
+    assertThat(Application.fromJson(application.toJson())).isEqualTo(application);
+  }
+
+  @Test
+  void shortJson_takesTheDefaults() {
+    Application application =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"users": ["alice"], "groups": [], "everyone": false}}
+            """);
+
+    assertThat(application).isEqualTo(wiki().build());
+  }
+
+  @Test
+  void partOfASetting_takesTheDefaultsOfTheRest() {
+    Application application =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"users": ["alice"]}}
+            """);
+
+    assertThat(application).isEqualTo(wiki().build());
+  }
+
+  /** The least that the refused ones below deviate from. */
+  @Test
+  void leastJson_isAnApplication() {
+    assertThat(
+            Application.fromJson(
+                    "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true}}")
+                .assignments()
+                .everyone())
+        .isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "null",
+        "[]",
+        "\"x\"",
+        "{",
+        "{}",
+        "{\"id\":\"a\"}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\"}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":null}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"users\":null,\"everyone\":true}}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":null}}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true},\"unknown\":1}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true,\"x\":1}}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true},\"httpOnlyCookie\":null}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true},\"httpOnlyCookie\":false}",
+        "{\"id\":\"a\",\"externalUrl\":\"not a url\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true}}",
+        "{\"id\":\"a\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true}} trailing",
+        "{\"id\":\"a\",\"id\":\"b\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true}}"
+      })
+  void json_thatIsNoApplication_isRefused(String json) {
+    assertThatThrownBy(() -> Application.fromJson(json)).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void refusal_saysSettingAndRule() {
+    assertThatThrownBy(() -> Application.fromJson(wiki().build().toJson().replace("\"secureCookie\":true", "\"secureCookie\":false")))
+        .hasMessageContaining("application wiki: secureCookie = false has no effect");
+  }
+}
