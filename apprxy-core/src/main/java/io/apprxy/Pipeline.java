@@ -204,6 +204,10 @@ final class Pipeline implements HttpHandler {
     } else {
       LOG.debug("{} {}", exchange.id(), cause.getMessage(), cause);
     }
+    if (cause.code() == ErrorCode.AMBIGUOUS_MESSAGE || cause.code() == ErrorCode.AMBIGUOUS_TARGET) {
+      // Where such a request ends is in doubt: what follows on the connection is not to be read (RFC 9112 §6.3).
+      exchange.undertow().setPersistent(false);
+    }
     if (exchange.undertow().isResponseStarted()) {
       IoUtils.safeClose(exchange.undertow().getConnection());
       exchange.undertow().endExchange();
