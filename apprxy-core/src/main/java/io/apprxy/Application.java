@@ -10,33 +10,41 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A published application. Immutable data; {@link #toJson()} and {@link #fromJson(String)} carry it. The settings are those of
- * Microsoft Entra application proxy ({@code onPremisesPublishing}), with safer defaults where Entra's are unsafe. A value that
- * this version cannot honour is refused with {@link IllegalArgumentException}, never ignored.
+ * A published application. Immutable data; {@link #toJson()} and {@link #fromJson(String)} carry
+ * it. The settings are those of Microsoft Entra application proxy ({@code onPremisesPublishing}),
+ * with safer defaults where Entra's are unsafe. A value that this version cannot honour is refused
+ * with {@link IllegalArgumentException}, never ignored.
  *
- * @param id a short name, unique in a gateway: letters, digits, {@code . _ -}; it is the audience of assertions and a tag of
- *     meters
- * @param externalUrl where users reach it: scheme, host and a path that ends with a slash ({@code externalUrl})
+ * @param id a short name, unique in a gateway: letters, digits, {@code . _ -}; it is the audience
+ *     of assertions and a tag of meters
+ * @param externalUrl where users reach it: scheme, host and a path that ends with a slash ({@code
+ *     externalUrl})
  * @param internalUrl where the connector, or the gateway, reaches it ({@code internalUrl})
  * @param alternateUrl a second external URL ({@code alternateUrl}). Default: none
- * @param useAlternateUrlForTranslationAndRedirect {@code useAlternateUrlForTranslationAndRedirect}. Default: false
- * @param externalAuthentication {@code externalAuthenticationType}. Default: {@link ExternalAuthentication#PRE_AUTHENTICATION}
- * @param connectorGroup the connectors that serve it; null if the gateway reaches the origin itself. Default: null
- * @param assignments who may use it ({@code appRoleAssignments}). Must name somebody unless the application is passthrough
+ * @param useAlternateUrlForTranslationAndRedirect {@code useAlternateUrlForTranslationAndRedirect}.
+ *     Default: false
+ * @param externalAuthentication {@code externalAuthenticationType}. Default: {@link
+ *     ExternalAuthentication#PRE_AUTHENTICATION}
+ * @param connectorGroup the connectors that serve it; null if the gateway reaches the origin
+ *     itself. Default: null
+ * @param assignments who may use it ({@code appRoleAssignments}). Must name somebody unless the
+ *     application is passthrough
  * @param singleSignOn {@code singleSignOnSettings}. Default: none
- * @param applicationServerTimeout how long the origin may take to begin its answer ({@code applicationServerTimeout}, there 85 s
- *     or 180 s; here any positive duration). Default: 85 s
+ * @param applicationServerTimeout how long the origin may take to begin its answer ({@code
+ *     applicationServerTimeout}, there 85 s or 180 s; here any positive duration). Default: 85 s
  * @param backendCertificateValidation {@code isBackendCertificateValidationEnabled}. Default: true
  * @param httpOnlyCookie {@code isHttpOnlyCookieEnabled}. Default: true (Entra: false)
  * @param secureCookie {@code isSecureCookieEnabled}. Default: true
- * @param persistentCookie whether the session cookie outlives the browser's window ({@code isPersistentCookieEnabled}).
- *     Default: false
- * @param translateHostHeader whether the origin sees its internal host name in {@code Host} rather than the external one ({@code
- *     isTranslateHostHeaderEnabled}). Default: true
+ * @param persistentCookie whether the session cookie outlives the browser's window ({@code
+ *     isPersistentCookieEnabled}). Default: false
+ * @param translateHostHeader whether the origin sees its internal host name in {@code Host} rather
+ *     than the external one ({@code isTranslateHostHeaderEnabled}). Default: true
  * @param translateLinksInBody {@code isTranslateLinksInBodyEnabled}. Default: false
- * @param stateSession whether a sign-in carries a state ({@code isStateSessionEnabled}). Default: true
+ * @param stateSession whether a sign-in carries a state ({@code isStateSessionEnabled}). Default:
+ *     true
  * @param continuousAccessEvaluation {@code isContinuousAccessEvaluationEnabled}. Default: false
- * @param segments further URLs of a complex application ({@code segmentsConfiguration}). Default: none
+ * @param segments further URLs of a complex application ({@code segmentsConfiguration}). Default:
+ *     none
  * @param customDomainCertificate {@code verifiedCustomDomainKeyCredential}. Default: none
  */
 public record Application(
@@ -70,11 +78,18 @@ public record Application(
     Objects.requireNonNull(singleSignOn, "singleSignOn");
     Objects.requireNonNull(applicationServerTimeout, "applicationServerTimeout");
     segments = List.copyOf(Objects.requireNonNull(segments, "segments"));
-    require(ID.matcher(id).matches(), id, "id", "must be 1 to 64 letters, digits or . _ -, and begin with a letter or digit");
+    require(
+        ID.matcher(id).matches(),
+        id,
+        "id",
+        "must be 1 to 64 letters, digits or . _ -, and begin with a letter or digit");
     checkUrl(id, "externalUrl", externalUrl);
     checkUrl(id, "internalUrl", internalUrl);
     require(
-        applicationServerTimeout.compareTo(Duration.ZERO) > 0, id, "applicationServerTimeout", "must be longer than zero");
+        applicationServerTimeout.compareTo(Duration.ZERO) > 0,
+        id,
+        "applicationServerTimeout",
+        "must be longer than zero");
     require(
         externalAuthentication == ExternalAuthentication.PASSTHROUGH || !assignments.isEmpty(),
         id,
@@ -110,7 +125,8 @@ public record Application(
   /**
    * Who is assigned to an application. Immutable.
    *
-   * @param users names of users: matched with {@code preferred_username}, {@code upn}, {@code email} or {@code sub}
+   * @param users names of users: matched with {@code preferred_username}, {@code upn}, {@code
+   *     email} or {@code sub}
    * @param groups names or ids of groups, as in the {@code groups} claim
    * @param everyone whether every user who can sign in is assigned
    */
@@ -128,7 +144,8 @@ public record Application(
   /**
    * How the origin learns who the user is. Immutable.
    *
-   * @param headers header name to claim name: the origin gets the values of the claim, joined with a comma
+   * @param headers header name to claim name: the origin gets the values of the claim, joined with
+   *     a comma
    */
   public record SingleSignOn(Map<String, String> headers) {
     public SingleSignOn {
@@ -144,7 +161,8 @@ public record Application(
   /**
    * Reads what {@link #toJson()} wrote. Absent settings take their default.
    *
-   * @throws IllegalArgumentException if the text is no JSON of an application, names an unknown setting, or holds a bad value
+   * @throws IllegalArgumentException if the text is no JSON of an application, names an unknown
+   *     setting, or holds a bad value
    */
   public static Application fromJson(String json) {
     return ApplicationJson.read(json);
@@ -158,9 +176,18 @@ public record Application(
   private static void checkUrl(String id, String setting, URI url) {
     Objects.requireNonNull(url, setting);
     String scheme = url.getScheme();
-    require("http".equals(scheme) || "https".equals(scheme), id, setting, "must begin with http:// or https://: " + url);
-    require(url.getHost() != null && url.getRawUserInfo() == null, id, setting, "must have a host and no user: " + url);
-    require(!url.getHost().contains("*"), id, setting, "must have no wildcard in this version: " + url);
+    require(
+        "http".equals(scheme) || "https".equals(scheme),
+        id,
+        setting,
+        "must begin with http:// or https://: " + url);
+    require(
+        url.getHost() != null && url.getRawUserInfo() == null,
+        id,
+        setting,
+        "must have a host and no user: " + url);
+    require(
+        !url.getHost().contains("*"), id, setting, "must have no wildcard in this version: " + url);
     require(
         url.getRawPath().endsWith("/") && url.getRawQuery() == null && url.getRawFragment() == null,
         id,
@@ -169,7 +196,11 @@ public record Application(
   }
 
   private static void refuseWithoutEffect(String id, String setting, boolean used) {
-    require(!used, id, setting, "has no effect in this version, and so is refused: leave it at its default");
+    require(
+        !used,
+        id,
+        setting,
+        "has no effect in this version, and so is refused: leave it at its default");
   }
 
   private static void require(boolean rule, String id, String setting, String message) {
@@ -185,7 +216,8 @@ public record Application(
     private @Nullable URI internalUrl;
     private @Nullable URI alternateUrl;
     private boolean useAlternateUrl;
-    private ExternalAuthentication externalAuthentication = ExternalAuthentication.PRE_AUTHENTICATION;
+    private ExternalAuthentication externalAuthentication =
+        ExternalAuthentication.PRE_AUTHENTICATION;
     private @Nullable String connectorGroup;
     private final List<String> users = new ArrayList<>();
     private final List<String> groups = new ArrayList<>();
@@ -237,7 +269,10 @@ public record Application(
       return this;
     }
 
-    /** Serves the application through the connectors of this group. Default: the gateway reaches the origin itself. */
+    /**
+     * Serves the application through the connectors of this group. Default: the gateway reaches the
+     * origin itself.
+     */
     public Builder connectorGroup(String group) {
       connectorGroup = Objects.requireNonNull(group, "group");
       return this;
@@ -337,7 +372,8 @@ public record Application(
      * The application.
      *
      * @throws NullPointerException if a URL is missing
-     * @throws IllegalArgumentException if a value is bad or would have no effect; the message names setting, value and rule
+     * @throws IllegalArgumentException if a value is bad or would have no effect; the message names
+     *     setting, value and rule
      */
     public Application build() {
       return new Application(

@@ -37,10 +37,13 @@ final class ApplicationJson {
     }
   }
 
-  /** An object is laid over an object property by property; anything else replaces what was there. */
+  /**
+   * An object is laid over an object property by property; anything else replaces what was there.
+   */
   private static void lay(ObjectNode given, ObjectNode below) {
     for (Map.Entry<String, JsonNode> property : given.properties()) {
-      if (property.getValue() instanceof ObjectNode above && below.get(property.getKey()) instanceof ObjectNode same) {
+      if (property.getValue() instanceof ObjectNode above
+          && below.get(property.getKey()) instanceof ObjectNode same) {
         lay(above, same);
       } else {
         below.set(property.getKey(), property.getValue());
@@ -59,7 +62,10 @@ final class ApplicationJson {
     defaults.remove("id");
     defaults.remove("externalUrl");
     defaults.remove("internalUrl");
-    defaults.set("assignments", MAPPER.valueToTree(Map.of("users", new String[0], "groups", new String[0], "everyone", false)));
+    defaults.set(
+        "assignments",
+        MAPPER.valueToTree(
+            Map.of("users", new String[0], "groups", new String[0], "everyone", false)));
     return defaults;
   }
 

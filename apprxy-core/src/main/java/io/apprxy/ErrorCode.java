@@ -1,45 +1,112 @@
 package io.apprxy;
 
 /**
- * Every error that a request can end in, with a code that stays the same between releases, the status, what happened, and what
- * can be done. The three digits of a code are grouped: 1 request, 2 sign-in and session, 3 policy, 4 routing, 5 connector and
- * tunnel, 6 origin, 9 the gateway itself.
+ * Every error that a request can end in, with a code that stays the same between releases, the
+ * status, what happened, and what can be done. The three digits of a code are grouped: 1 request, 2
+ * sign-in and session, 3 policy, 4 routing, 5 connector and tunnel, 6 origin, 9 the gateway itself.
  */
 public enum ErrorCode {
-  AMBIGUOUS_TARGET("APX-101", 400, "The address of this request is ambiguous.", "Use the plain form of the address."),
-  AMBIGUOUS_MESSAGE("APX-102", 400, "The headers of this request contradict each other.", "Update or repair the client."),
-  HEADERS_TOO_LARGE("APX-103", 431, "The request has too many or too large headers.", "Delete the cookies of this site and try again."),
-  BODY_TOO_LARGE("APX-104", 413, "The request is larger than this application takes.", "Send less at once."),
+  AMBIGUOUS_TARGET(
+      "APX-101",
+      400,
+      "The address of this request is ambiguous.",
+      "Use the plain form of the address."),
+  AMBIGUOUS_MESSAGE(
+      "APX-102",
+      400,
+      "The headers of this request contradict each other.",
+      "Update or repair the client."),
+  HEADERS_TOO_LARGE(
+      "APX-103",
+      431,
+      "The request has too many or too large headers.",
+      "Delete the cookies of this site and try again."),
+  BODY_TOO_LARGE(
+      "APX-104", 413, "The request is larger than this application takes.", "Send less at once."),
   CLIENT_GONE("APX-106", 400, "The client went away before it had its answer.", "Try again."),
   METHOD_NOT_SUPPORTED("APX-105", 501, "This method cannot be forwarded.", "Use another method."),
 
-  SIGN_IN_REQUIRED("APX-201", 401, "You are not signed in, or your session has ended.", "Sign in and try again."),
-  SIGN_IN_FAILED("APX-202", 403, "The sign-in could not be completed.", "Start again from the application's address."),
-  SIGN_IN_REFUSED("APX-203", 403, "The identity provider refused the sign-in.", "Ask your administrator if you should have access."),
-  PROVIDER_UNAVAILABLE("APX-204", 503, "The identity provider cannot be reached.", "Try again in a moment."),
-  PROVIDER_INVALID("APX-205", 502, "The identity provider gave an answer that cannot be trusted.", "Tell your administrator."),
-  SESSION_TOO_LARGE("APX-206", 500, "Your identity has more claims than a session can hold.", "Ask your administrator to send fewer claims."),
+  SIGN_IN_REQUIRED(
+      "APX-201",
+      401,
+      "You are not signed in, or your session has ended.",
+      "Sign in and try again."),
+  SIGN_IN_FAILED(
+      "APX-202",
+      403,
+      "The sign-in could not be completed.",
+      "Start again from the application's address."),
+  SIGN_IN_REFUSED(
+      "APX-203",
+      403,
+      "The identity provider refused the sign-in.",
+      "Ask your administrator if you should have access."),
+  PROVIDER_UNAVAILABLE(
+      "APX-204", 503, "The identity provider cannot be reached.", "Try again in a moment."),
+  PROVIDER_INVALID(
+      "APX-205",
+      502,
+      "The identity provider gave an answer that cannot be trusted.",
+      "Tell your administrator."),
+  SESSION_TOO_LARGE(
+      "APX-206",
+      500,
+      "Your identity has more claims than a session can hold.",
+      "Ask your administrator to send fewer claims."),
 
-  NOT_ASSIGNED("APX-301", 403, "You are not assigned to this application.", "Ask the owner of the application for access."),
+  NOT_ASSIGNED(
+      "APX-301",
+      403,
+      "You are not assigned to this application.",
+      "Ask the owner of the application for access."),
   REFUSED_BY_POLICY("APX-302", 403, "A policy refuses this request.", "Ask your administrator."),
 
-  NO_APPLICATION("APX-401", 404, "No application is published at this address.", "Check the address."),
+  NO_APPLICATION(
+      "APX-401", 404, "No application is published at this address.", "Check the address."),
   NO_SUCH_PAGE("APX-402", 404, "The gateway has no such page.", "Check the address."),
 
-  NO_CONNECTOR("APX-501", 503, "No connector of this application is connected.", "Try again in a moment; the operator should check the connectors of its group."),
-  CONNECTOR_LOST("APX-502", 502, "The connector went away while it served this request.", "Try again."),
-  CONNECTOR_REFUSED("APX-503", 502, "The connector does not serve this origin.", "The operator should add the origin to the connector's allow-list."),
-  ASSERTION_REFUSED("APX-504", 502, "The connector did not accept the gateway's assertion.", "The operator should compare the clocks of gateway and connector."),
+  NO_CONNECTOR(
+      "APX-501",
+      503,
+      "No connector of this application is connected.",
+      "Try again in a moment; the operator should check the connectors of its group."),
+  CONNECTOR_LOST(
+      "APX-502", 502, "The connector went away while it served this request.", "Try again."),
+  CONNECTOR_REFUSED(
+      "APX-503",
+      502,
+      "The connector does not serve this origin.",
+      "The operator should add the origin to the connector's allow-list."),
+  ASSERTION_REFUSED(
+      "APX-504",
+      502,
+      "The connector did not accept the gateway's assertion.",
+      "The operator should compare the clocks of gateway and connector."),
 
-  ORIGIN_UNREACHABLE("APX-601", 502, "The application cannot be reached.", "Try again in a moment; the operator should check that it runs."),
-  ORIGIN_TIMEOUT("APX-602", 504, "The application did not answer in time.", "Try again in a moment."),
-  ORIGIN_CERTIFICATE("APX-603", 502, "The certificate of the application is not trusted.", "The operator should renew it, or add its CA."),
+  ORIGIN_UNREACHABLE(
+      "APX-601",
+      502,
+      "The application cannot be reached.",
+      "Try again in a moment; the operator should check that it runs."),
+  ORIGIN_TIMEOUT(
+      "APX-602", 504, "The application did not answer in time.", "Try again in a moment."),
+  ORIGIN_CERTIFICATE(
+      "APX-603",
+      502,
+      "The certificate of the application is not trusted.",
+      "The operator should renew it, or add its CA."),
   ORIGIN_BROKEN("APX-604", 502, "The application broke off its answer.", "Try again."),
-  ORIGIN_OVERLOADED("APX-605", 503, "Too many requests wait for this application.", "Try again in a moment."),
-  SIGN_ON_FAILED("APX-606", 502, "You could not be signed on to the application.", "Tell your administrator."),
+  ORIGIN_OVERLOADED(
+      "APX-605", 503, "Too many requests wait for this application.", "Try again in a moment."),
+  SIGN_ON_FAILED(
+      "APX-606", 502, "You could not be signed on to the application.", "Tell your administrator."),
 
   SHUTTING_DOWN("APX-901", 503, "The gateway is shutting down.", "Try again in a moment."),
-  INTERNAL("APX-999", 500, "Something went wrong in the gateway.", "Tell your administrator, with the id of this request.");
+  INTERNAL(
+      "APX-999",
+      500,
+      "Something went wrong in the gateway.",
+      "Tell your administrator, with the id of this request.");
 
   private final String code;
   private final int status;
@@ -53,7 +120,10 @@ public enum ErrorCode {
     this.remedy = remedy;
   }
 
-  /** The code that a connector reports; what a gateway does not know, or a connector must not say, is a broken answer. */
+  /**
+   * The code that a connector reports; what a gateway does not know, or a connector must not say,
+   * is a broken answer.
+   */
   static ErrorCode fromConnector(String code) {
     for (ErrorCode known : values()) {
       if (known.code.equals(code) && (code.startsWith("APX-5") || code.startsWith("APX-6"))) {

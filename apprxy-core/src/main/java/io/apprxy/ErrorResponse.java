@@ -15,12 +15,13 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The response to a failure: a page for people, problem details (RFC 9457) for programs. Of the failure, the client sees the code
- * and its texts; message and cause are for the log.
+ * The response to a failure: a page for people, problem details (RFC 9457) for programs. Of the
+ * failure, the client sees the code and its texts; message and cause are for the log.
  */
 final class ErrorResponse {
   private static final JsonMapper JSON = new JsonMapper();
-  private static final String RETRY_AFTER_SECONDS = "5"; // about the time in which a connector comes back
+  private static final String RETRY_AFTER_SECONDS =
+      "5"; // about the time in which a connector comes back
 
   private static final String STYLE =
       """
@@ -40,7 +41,9 @@ final class ErrorResponse {
       """;
 
   private static final String POLICY =
-      "default-src 'none'; style-src 'sha256-" + sha256(STYLE) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+      "default-src 'none'; style-src 'sha256-"
+          + sha256(STYLE)
+          + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
   private ErrorResponse() {}
 
@@ -48,13 +51,15 @@ final class ErrorResponse {
    * The response.
    *
    * @param requestId the correlation id
-   * @param accept the values of the request's Accept headers: those that name HTML, and like it no less than JSON, get the page
+   * @param accept the values of the request's Accept headers: those that name HTML, and like it no
+   *     less than JSON, get the page
    */
   static Response of(GatewayException failure, String requestId, List<String> accept) {
     ErrorCode code = failure.code();
     Response response =
         wantsPage(accept)
-            ? Response.of(code.status(), "text/html; charset=utf-8", page(code, requestId)).with("Content-Security-Policy", POLICY)
+            ? Response.of(code.status(), "text/html; charset=utf-8", page(code, requestId))
+                .with("Content-Security-Policy", POLICY)
             : Response.of(code.status(), "application/problem+json", problem(code, requestId));
     response =
         response
@@ -70,7 +75,8 @@ final class ErrorResponse {
     // The details are for the operator; the code is no secret, the cause would be.
     return error == null
         ? response
-        : response.with("Proxy-Status", "apprxy; error=" + error + "; details=\"" + code.code() + "\"");
+        : response.with(
+            "Proxy-Status", "apprxy; error=" + error + "; details=\"" + code.code() + "\"");
   }
 
   private static String problem(ErrorCode code, String requestId) {
@@ -108,20 +114,31 @@ final class ErrorResponse {
         </body>
         </html>
         """
-        .formatted(escape(code.cause()), STYLE, escape(code.remedy()), link(code), escape(code.code()), escape(requestId));
+        .formatted(
+            escape(code.cause()),
+            STYLE,
+            escape(code.remedy()),
+            link(code),
+            escape(code.code()),
+            escape(requestId));
   }
 
   private static String link(ErrorCode code) {
     return switch (code) {
       case NOT_ASSIGNED, REFUSED_BY_POLICY, SESSION_TOO_LARGE ->
           "<p><a href=\"" + Exchange.RESERVED_PREFIX + "sign-out\">Use another account</a></p>\n";
-      case SIGN_IN_REQUIRED, SIGN_IN_FAILED, SIGN_IN_REFUSED -> "<p><a href=\"/\">Start again</a></p>\n";
+      case SIGN_IN_REQUIRED, SIGN_IN_FAILED, SIGN_IN_REFUSED ->
+          "<p><a href=\"/\">Start again</a></p>\n";
       default -> "";
     };
   }
 
   private static String escape(String text) {
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;").replace("'", "&#39;");
+    return text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\"", "&quot;")
+        .replace("'", "&#39;");
   }
 
   /** The error type of RFC 9209 §2.3 for what failed beyond the gateway, or null. */
@@ -152,7 +169,10 @@ final class ErrorResponse {
     return "destination_unavailable";
   }
 
-  /** Whether HTML is named, and liked no less than JSON (RFC 9110 §12.5.1). A bare {@code *}{@code /*} is a program. */
+  /**
+   * Whether HTML is named, and liked no less than JSON (RFC 9110 §12.5.1). A bare {@code *}{@code
+   * /*} is a program.
+   */
   static boolean wantsPage(List<String> accept) {
     double html = 0;
     double json = 0;
@@ -174,7 +194,9 @@ final class ErrorResponse {
     for (int i = 1; i < parts.length; i++) {
       String parameter = parts[i].strip().toLowerCase(Locale.ROOT);
       if (parameter.startsWith("q=")) {
-        return parameter.matches("q=(?:0(?:\\.[0-9]{0,3})?|1(?:\\.0{0,3})?)") ? Double.parseDouble(parameter.substring(2)) : 0;
+        return parameter.matches("q=(?:0(?:\\.[0-9]{0,3})?|1(?:\\.0{0,3})?)")
+            ? Double.parseDouble(parameter.substring(2))
+            : 0;
       }
     }
     return 1;
@@ -182,7 +204,8 @@ final class ErrorResponse {
 
   private static String sha256(String text) {
     try {
-      byte[] hash = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+      byte[] hash =
+          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
       return Base64.getEncoder().encodeToString(hash);
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every JDK has SHA-256", e);

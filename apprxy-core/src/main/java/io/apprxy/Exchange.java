@@ -4,9 +4,11 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One request in flight, free of any server's types. Not thread-safe; confined to one request, and to one stage at a time.
+ * One request in flight, free of any server's types. Not thread-safe; confined to one request, and
+ * to one stage at a time.
  *
- * <p>Host, path and query are canonical: every stage sees the same text, and what is ambiguous was refused before.
+ * <p>Host, path and query are canonical: every stage sees the same text, and what is ambiguous was
+ * refused before.
  */
 public interface Exchange {
   /** Paths under this prefix belong to the gateway on every host and never reach an origin. */
@@ -33,7 +35,9 @@ public interface Exchange {
   /** The address of the client: of the peer, or as told by a peer that was named as trusted. */
   String clientAddress();
 
-  /** All values of a request header, in order; empty if there is none. Names are case-insensitive. */
+  /**
+   * All values of a request header, in order; empty if there is none. Names are case-insensitive.
+   */
   List<String> headers(String name);
 
   /** The first value of a request header, or null. */
@@ -42,7 +46,10 @@ public interface Exchange {
     return values.isEmpty() ? null : values.get(0);
   }
 
-  /** The value of a request cookie; the first one if the client sent several of that name; null if there is none. */
+  /**
+   * The value of a request cookie; the first one if the client sent several of that name; null if
+   * there is none.
+   */
   @Nullable String cookie(String name);
 
   /**
@@ -77,9 +84,9 @@ public interface Exchange {
   }
 
   /**
-   * Whether a person is looking at a page that may be replaced by another, so that a redirect to sign in makes sense. {@code
-   * Sec-Fetch-Mode} decides if it is there (W3C Fetch Metadata); else a GET or HEAD that accepts HTML and was not made by
-   * script ({@code X-Requested-With}).
+   * Whether a person is looking at a page that may be replaced by another, so that a redirect to
+   * sign in makes sense. {@code Sec-Fetch-Mode} decides if it is there (W3C Fetch Metadata); else a
+   * GET or HEAD that accepts HTML and was not made by script ({@code X-Requested-With}).
    */
   default boolean isNavigation() {
     if (!method().equals("GET") && !method().equals("HEAD")) {

@@ -19,10 +19,12 @@ import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The public side: takes requests of users, finds out who they are and whether they may, and forwards what may pass. Thread-safe.
+ * The public side: takes requests of users, finds out who they are and whether they may, and
+ * forwards what may pass. Thread-safe.
  *
- * <p>The way of a request is the list of stages in {@link Pipeline}. A gateway runs its own server ({@link #start()}), or is
- * mounted in an Undertow that the embedding application has ({@link #handler()}).
+ * <p>The way of a request is the list of stages in {@link Pipeline}. A gateway runs its own server
+ * ({@link #start()}), or is mounted in an Undertow that the embedding application has ({@link
+ * #handler()}).
  */
 public final class Gateway implements AutoCloseable {
   private static final Duration DRAIN = Duration.ofSeconds(30);
@@ -59,7 +61,8 @@ public final class Gateway implements AutoCloseable {
       throw new IllegalStateException("the gateway was started before");
     }
     if (settings.tls == null) {
-      throw new IllegalStateException("a gateway's own listener needs tls(…): sign-in and session cookies travel over https only");
+      throw new IllegalStateException(
+          "a gateway's own listener needs tls(…): sign-in and session cookies travel over https only");
     }
     server =
         Undertow.builder()
@@ -93,14 +96,18 @@ public final class Gateway implements AutoCloseable {
   }
 
   /**
-   * The gateway as a handler, to be mounted at the root of an Undertow that the embedding application has. That listener needs
-   * {@code DECODE_URL} off and {@code MAX_ENTITY_SIZE} -1 for bodies of any size.
+   * The gateway as a handler, to be mounted at the root of an Undertow that the embedding
+   * application has. That listener needs {@code DECODE_URL} off and {@code MAX_ENTITY_SIZE} -1 for
+   * bodies of any size.
    */
   public HttpHandler handler() {
     return handler;
   }
 
-  /** Takes no more requests, lets those in flight end for up to 30 seconds, and closes. May be called twice. */
+  /**
+   * Takes no more requests, lets those in flight end for up to 30 seconds, and closes. May be
+   * called twice.
+   */
   @Override
   public synchronized void close() {
     handler.shutdown();
@@ -147,7 +154,10 @@ public final class Gateway implements AutoCloseable {
       return this;
     }
 
-    /** The gateway's certificates. No default: {@link Gateway#start()} needs it; a mounted gateway does not. */
+    /**
+     * The gateway's certificates. No default: {@link Gateway#start()} needs it; a mounted gateway
+     * does not.
+     */
     public Builder tls(SSLContext context) {
       tls = Objects.requireNonNull(context, "context");
       return this;
@@ -190,7 +200,8 @@ public final class Gateway implements AutoCloseable {
     }
 
     /**
-     * Peers whose {@code Forwarded} and {@code X-Forwarded-*} headers are believed, as addresses or CIDR blocks. Default: none.
+     * Peers whose {@code Forwarded} and {@code X-Forwarded-*} headers are believed, as addresses or
+     * CIDR blocks. Default: none.
      */
     public Builder trustProxies(String... cidrs) {
       trustedProxies = List.of(cidrs);
@@ -218,17 +229,20 @@ public final class Gateway implements AutoCloseable {
     public Gateway build() {
       for (Application application : applications) {
         boolean authenticated =
-            application.externalAuthentication() == Application.ExternalAuthentication.PRE_AUTHENTICATION;
+            application.externalAuthentication()
+                == Application.ExternalAuthentication.PRE_AUTHENTICATION;
         require(!authenticated || preAuthentication != null, application, "preAuthentication");
         require(!authenticated || accessPolicy != null, application, "accessPolicy");
-        require(application.connectorGroup() == null || connectors != null, application, "connectors");
+        require(
+            application.connectorGroup() == null || connectors != null, application, "connectors");
       }
       return new Gateway(this);
     }
 
     private static void require(boolean given, Application application, String stage) {
       if (!given) {
-        throw new IllegalStateException("application " + application.id() + " needs " + stage + "(…) on the gateway");
+        throw new IllegalStateException(
+            "application " + application.id() + " needs " + stage + "(…) on the gateway");
       }
     }
 

@@ -4,8 +4,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A request cannot be served. The client sees the code, its texts and the correlation id; the message and the cause go to the
- * log only.
+ * A request cannot be served. The client sees the code, its texts and the correlation id; the
+ * message and the cause go to the log only.
  */
 public class GatewayException extends RuntimeException {
   private final ErrorCode code;

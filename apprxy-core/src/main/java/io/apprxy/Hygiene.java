@@ -15,7 +15,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** What is checked of a request before anything is believed, and what is taken off before it leaves. */
+/**
+ * What is checked of a request before anything is believed, and what is taken off before it leaves.
+ */
 final class Hygiene {
   private final RequestGuard guard = RequestGuard.defaults();
   private final ForwardedHeaders forwarded;
@@ -24,7 +26,8 @@ final class Hygiene {
   Hygiene(Collection<Application> applications, List<String> trustedProxies) {
     forwarded = ForwardedHeaders.trusting(trustedProxies);
     applications.forEach(
-        application -> identityHeaders.put(application.id(), application.singleSignOn().headers().keySet()));
+        application ->
+            identityHeaders.put(application.id(), application.singleSignOn().headers().keySet()));
   }
 
   /** Refuses what is ambiguous, and finds out who the client is and what it wants. */
@@ -32,13 +35,17 @@ final class Hygiene {
     HttpServerExchange undertow = exchange.undertow();
     HeaderMap headers = undertow.getRequestHeaders();
     exchange.comesFrom(
-        forwarded.client(undertow.getSourceAddress().getAddress(), undertow.getRequestScheme(), headers));
+        forwarded.client(
+            undertow.getSourceAddress().getAddress(), undertow.getRequestScheme(), headers));
     guard.check(
         exchange.method(),
         line ->
             headers.forEach(
-                header -> header.forEach(value -> line.accept(header.getHeaderName().toString(), value))));
-    exchange.goesTo(RequestTarget.parse(exchange.scheme(), rawTarget(undertow), exchange.headers("Host")));
+                header ->
+                    header.forEach(
+                        value -> line.accept(header.getHeaderName().toString(), value))));
+    exchange.goesTo(
+        RequestTarget.parse(exchange.scheme(), rawTarget(undertow), exchange.headers("Host")));
   }
 
   private static String rawTarget(HttpServerExchange undertow) {
@@ -49,8 +56,10 @@ final class Hygiene {
   /** Leaves what may travel to the origin, and adds what the origin is told of the client. */
   void clean(UndertowExchange exchange) {
     HeaderMap headers = exchange.undertow().getRequestHeaders();
-    boolean webSocket = exchange.undertow().isHttp11() && RequestHeaders.isWebSocket(exchange.method(), headers);
-    RequestHeaders.clean(headers, identityHeaders.getOrDefault(exchange.application().id(), Set.of()));
+    boolean webSocket =
+        exchange.undertow().isHttp11() && RequestHeaders.isWebSocket(exchange.method(), headers);
+    RequestHeaders.clean(
+        headers, identityHeaders.getOrDefault(exchange.application().id(), Set.of()));
     ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
     headers.put(Headers.HOST, exchange.authority());
     headers.put(Responses.REQUEST_ID, exchange.id());

@@ -15,12 +15,16 @@ import org.jspecify.annotations.Nullable;
  * @param issuer the issuer that vouches for the subject (OpenID Connect Core §2, {@code iss})
  * @param subject the subject, unique within the issuer and never reassigned ({@code sub})
  * @param sessionId the session of the gateway that this request belongs to; new at each sign-in
- * @param authenticatedAt when the user proved who they are ({@code auth_time}), or when they signed in here if the issuer
- *     does not tell
+ * @param authenticatedAt when the user proved who they are ({@code auth_time}), or when they signed
+ *     in here if the issuer does not tell
  * @param claims all other claims by name; values are strings, numbers, booleans, lists and maps
  */
 public record Identity(
-    String issuer, String subject, String sessionId, Instant authenticatedAt, Map<String, Object> claims) {
+    String issuer,
+    String subject,
+    String sessionId,
+    Instant authenticatedAt,
+    Map<String, Object> claims) {
 
   public Identity {
     Objects.requireNonNull(issuer, "issuer");
@@ -43,7 +47,10 @@ public record Identity(
     return values("groups");
   }
 
-  /** The claim of this name, {@code iss} and {@code sub} included, or null if the issuer did not give it. */
+  /**
+   * The claim of this name, {@code iss} and {@code sub} included, or null if the issuer did not
+   * give it.
+   */
   public @Nullable Object claim(String name) {
     return switch (name) {
       case "iss" -> issuer;
@@ -58,12 +65,20 @@ public record Identity(
     if (value == null) {
       return List.of();
     }
-    return value instanceof Collection<?> many ? many.stream().map(String::valueOf).toList() : List.of(value.toString());
+    return value instanceof Collection<?> many
+        ? many.stream().map(String::valueOf).toList()
+        : List.of(value.toString());
   }
 
   /** Tells the names of the claims but none of their values, so that it may be logged. */
   @Override
   public String toString() {
-    return "Identity[" + subject + " of " + issuer + ", claims " + new TreeMap<>(claims).keySet() + "]";
+    return "Identity["
+        + subject
+        + " of "
+        + issuer
+        + ", claims "
+        + new TreeMap<>(claims).keySet()
+        + "]";
   }
 }

@@ -28,9 +28,11 @@ import org.slf4j.LoggerFactory;
 import org.xnio.IoUtils;
 
 /**
- * The way of a request through the gateway: {@link #stages()}, one after the other, and then {@link #dispatch}.
+ * The way of a request through the gateway: {@link #stages()}, one after the other, and then {@link
+ * #dispatch}.
  *
- * <p>All of it runs on the request's I/O thread; a stage that waits gives the thread back until it has its answer.
+ * <p>All of it runs on the request's I/O thread; a stage that waits gives the thread back until it
+ * has its answer.
  */
 final class Pipeline implements HttpHandler {
   /** Names the code of a failure at the connector; the gateway makes the page. */
@@ -72,7 +74,8 @@ final class Pipeline implements HttpHandler {
   @Override
   public void handleRequest(HttpServerExchange undertow) {
     undertow.dispatch(
-        undertow.isInIoThread() ? SameThreadExecutor.INSTANCE : undertow.getIoThread(), () -> begin(undertow));
+        undertow.isInIoThread() ? SameThreadExecutor.INSTANCE : undertow.getIoThread(),
+        () -> begin(undertow));
   }
 
   private void begin(HttpServerExchange undertow) {
@@ -112,13 +115,19 @@ final class Pipeline implements HttpHandler {
     } else if (verdict instanceof Verdict.Later later) {
       later
           .outcome()
-          .whenComplete((then, failed) -> exchange.undertow().getIoThread().execute(() -> resume(exchange, then, failed, stage)));
+          .whenComplete(
+              (then, failed) ->
+                  exchange
+                      .undertow()
+                      .getIoThread()
+                      .execute(() -> resume(exchange, then, failed, stage)));
     } else {
       run(exchange, stage + 1);
     }
   }
 
-  private void resume(UndertowExchange exchange, @Nullable Verdict then, @Nullable Throwable failed, int stage) {
+  private void resume(
+      UndertowExchange exchange, @Nullable Verdict then, @Nullable Throwable failed, int stage) {
     try {
       if (then == null) {
         refuse(exchange, failed);
@@ -144,7 +153,8 @@ final class Pipeline implements HttpHandler {
     }
     Application application = routes.find(exchange.target());
     if (application == null) {
-      throw new GatewayException(ErrorCode.NO_APPLICATION, "no application at " + exchange.authority());
+      throw new GatewayException(
+          ErrorCode.NO_APPLICATION, "no application at " + exchange.authority());
     }
     exchange.belongsTo(application);
     return Verdict.proceed();
@@ -158,7 +168,8 @@ final class Pipeline implements HttpHandler {
     if (exchange.isReserved()) {
       throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
     }
-    if (exchange.application().externalAuthentication() == Application.ExternalAuthentication.PASSTHROUGH) {
+    if (exchange.application().externalAuthentication()
+        == Application.ExternalAuthentication.PASSTHROUGH) {
       return Verdict.proceed();
     }
     if (exchange.identity() == null || accessPolicy == null) {
@@ -191,7 +202,8 @@ final class Pipeline implements HttpHandler {
             }
           });
     } else {
-      Forwarder.forward(exchange.undertow(), new TunnelPlan(exchange, Objects.requireNonNull(connectors)));
+      Forwarder.forward(
+          exchange.undertow(), new TunnelPlan(exchange, Objects.requireNonNull(connectors)));
     }
   }
 
@@ -205,19 +217,24 @@ final class Pipeline implements HttpHandler {
       LOG.debug("{} {}", exchange.id(), cause.getMessage(), cause);
     }
     if (cause.code() == ErrorCode.AMBIGUOUS_MESSAGE || cause.code() == ErrorCode.AMBIGUOUS_TARGET) {
-      // Where such a request ends is in doubt: what follows on the connection is not to be read (RFC 9112 §6.3).
+      // Where such a request ends is in doubt: what follows on the connection is not to be read
+      // (RFC 9112 §6.3).
       exchange.undertow().setPersistent(false);
     }
     if (exchange.undertow().isResponseStarted()) {
       IoUtils.safeClose(exchange.undertow().getConnection());
       exchange.undertow().endExchange();
     } else {
-      Responses.send(exchange.undertow(), ErrorResponse.of(cause, exchange.id(), exchange.headers("Accept")));
+      Responses.send(
+          exchange.undertow(), ErrorResponse.of(cause, exchange.id(), exchange.headers("Accept")));
     }
   }
 
   private static GatewayException asGatewayException(@Nullable Throwable failed) {
-    Throwable cause = failed instanceof CompletionException && failed.getCause() != null ? failed.getCause() : failed;
+    Throwable cause =
+        failed instanceof CompletionException && failed.getCause() != null
+            ? failed.getCause()
+            : failed;
     return cause instanceof GatewayException known
         ? known
         : new GatewayException(ErrorCode.INTERNAL, "a stage failed", cause);
@@ -244,7 +261,9 @@ final class Pipeline implements HttpHandler {
       ClientRequest request = new ClientRequest();
       request.setMethod(undertow.getRequestMethod()).setPath(pathAndQuery());
       HeaderMap headers = request.getRequestHeaders();
-      undertow.getRequestHeaders().forEach(header -> headers.putAll(header.getHeaderName(), header));
+      undertow
+          .getRequestHeaders()
+          .forEach(header -> headers.putAll(header.getHeaderName(), header));
       dispatcher.prepare(exchange, request);
       return request;
     }
@@ -274,7 +293,8 @@ final class Pipeline implements HttpHandler {
       HeaderMap headers = response.getResponseHeaders();
       String error = headers.getFirst(CONNECTOR_ERROR);
       if (error != null) {
-        throw new GatewayException(ErrorCode.fromConnector(error), "the connector answered with an error");
+        throw new GatewayException(
+            ErrorCode.fromConnector(error), "the connector answered with an error");
       }
       exchange.originAnswered();
       ResponseHeaders.clean(headers);

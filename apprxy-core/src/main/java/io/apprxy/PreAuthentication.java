@@ -1,12 +1,14 @@
 package io.apprxy;
 
 /**
- * The stage that finds out who a request is made for: from a session, from a token, or by sending the user to sign in. It also
- * answers the reserved paths ({@link Exchange#isReserved()}) that it needs, such as the callback of a sign-in.
+ * The stage that finds out who a request is made for: from a session, from a token, or by sending
+ * the user to sign in. It also answers the reserved paths ({@link Exchange#isReserved()}) that it
+ * needs, such as the callback of a sign-in.
  *
- * <p>Called on an I/O thread by many requests at once: thread-safe, and never blocking; what has to wait answers {@link
- * Verdict#later}. It fails closed: a throw, or an exceptional completion, refuses the request. When it lets a request proceed
- * to an application that demands pre-authentication it has called {@link Exchange#identify}; the gateway refuses the request
+ * <p>Called on an I/O thread by many requests at once: thread-safe, and never blocking; what has to
+ * wait answers {@link Verdict#later}. It fails closed: a throw, or an exceptional completion,
+ * refuses the request. When it lets a request proceed to an application that demands
+ * pre-authentication it has called {@link Exchange#identify}; the gateway refuses the request
  * otherwise.
  */
 @FunctionalInterface

@@ -33,7 +33,8 @@ final class Recorder {
         .addExchangeCompleteListener(
             (undertow, next) -> {
               try {
-                AccessEvent event = event(exchange, undertow, begun, Duration.ofNanos(System.nanoTime() - start));
+                AccessEvent event =
+                    event(exchange, undertow, begun, Duration.ofNanos(System.nanoTime() - start));
                 meters.request(event);
                 log.record(event);
               } finally {

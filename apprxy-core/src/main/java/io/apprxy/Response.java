@@ -8,8 +8,9 @@ import java.util.List;
 import java.util.regex.Pattern;
 
 /**
- * A whole response that a stage answers with instead of letting the request go on. Immutable; not cached by anybody unless it
- * says so itself ({@code Cache-Control: no-store} is added where the header is absent).
+ * A whole response that a stage answers with instead of letting the request go on. Immutable; not
+ * cached by anybody unless it says so itself ({@code Cache-Control: no-store} is added where the
+ * header is absent).
  */
 public final class Response {
   private final int status;
@@ -29,7 +30,8 @@ public final class Response {
    * One header line. Immutable.
    *
    * @param name a token (RFC 9110 §5.6.2)
-   * @param value visible ASCII, spaces and tabs: servers cut other characters to eight bits, and could make a line end of them
+   * @param value visible ASCII, spaces and tabs: servers cut other characters to eight bits, and
+   *     could make a line end of them
    */
   public record Header(String name, String value) {
     private static final Pattern TOKEN = Pattern.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+");
@@ -42,7 +44,8 @@ public final class Response {
      */
     public Header {
       if (!TOKEN.matcher(name).matches()) {
-        throw new IllegalArgumentException("a header name must be a token (RFC 9110 §5.6.2): " + name);
+        throw new IllegalArgumentException(
+            "a header name must be a token (RFC 9110 §5.6.2): " + name);
       }
       if (!VISIBLE.matcher(value).matches()) {
         throw new IllegalArgumentException("header " + name + " must have visible ASCII only");
@@ -58,10 +61,15 @@ public final class Response {
   /** A response with a body in UTF-8. */
   public static Response of(int status, String contentType, String body) {
     return new Response(
-        status, List.of(new Header("Content-Type", contentType)), body.getBytes(StandardCharsets.UTF_8));
+        status,
+        List.of(new Header("Content-Type", contentType)),
+        body.getBytes(StandardCharsets.UTF_8));
   }
 
-  /** 302 to a location (RFC 9110 §15.4.3). The caller vouches that the location is no one else's choice. */
+  /**
+   * 302 to a location (RFC 9110 §15.4.3). The caller vouches that the location is no one else's
+   * choice.
+   */
   public static Response redirect(URI location) {
     return of(302).with("Location", location.toASCIIString());
   }

@@ -1,16 +1,18 @@
 package io.apprxy;
 
 /**
- * The stage that puts an identity into the form that the origin wants. It runs where the origin is reached from: in the gateway
- * for direct origins, in the connector for the others.
+ * The stage that puts an identity into the form that the origin wants. It runs where the origin is
+ * reached from: in the gateway for direct origins, in the connector for the others.
  *
- * <p>Called on an I/O thread by many requests at once: thread-safe, and never blocking; what has to wait answers {@link
- * Verdict#later}. It fails closed: a throw, or an exceptional completion, refuses the request.
+ * <p>Called on an I/O thread by many requests at once: thread-safe, and never blocking; what has to
+ * wait answers {@link Verdict#later}. It fails closed: a throw, or an exceptional completion,
+ * refuses the request.
  */
 @FunctionalInterface
 public interface SignOn {
   /**
-   * Signs the request on. The client's own headers of the names that are set here are removed by {@link OriginRequest#set}.
+   * Signs the request on. The client's own headers of the names that are set here are removed by
+   * {@link OriginRequest#set}.
    *
    * @param application the application, whose {@link Application#singleSignOn()} says how
    */

@@ -31,7 +31,8 @@ final class UndertowExchange implements Exchange {
     this.undertow = undertow;
     this.id = newId();
     this.client =
-        new Client(undertow.getSourceAddress().getAddress().getHostAddress(), undertow.getRequestScheme());
+        new Client(
+            undertow.getSourceAddress().getAddress().getHostAddress(), undertow.getRequestScheme());
   }
 
   /** 128 random bits: an id that nobody can guess, nor make collide. */

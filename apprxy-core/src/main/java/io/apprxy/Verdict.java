@@ -3,8 +3,8 @@ package io.apprxy;
 import java.util.concurrent.CompletionStage;
 
 /**
- * What a stage decides about a request. A stage that throws refuses: a {@link GatewayException} with its own status and code,
- * anything else with 500; nothing reaches an origin.
+ * What a stage decides about a request. A stage that throws refuses: a {@link GatewayException}
+ * with its own status and code, anything else with 500; nothing reaches an origin.
  */
 public sealed interface Verdict {
 
@@ -19,8 +19,8 @@ public sealed interface Verdict {
   }
 
   /**
-   * The stage must wait. An exceptional completion refuses the request. The stage that answers this bounds the wait; the
-   * completing thread may be any.
+   * The stage must wait. An exceptional completion refuses the request. The stage that answers this
+   * bounds the wait; the completing thread may be any.
    */
   static Verdict later(CompletionStage<Verdict> outcome) {
     return new Later(outcome);

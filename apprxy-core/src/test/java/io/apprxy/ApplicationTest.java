@@ -15,14 +15,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class ApplicationTest {
   private static Application.Builder wiki() {
-    return Application.builder("wiki").externalUrl("https://wiki.example.com/").internalUrl("http://wiki.corp.test:8080/").assignUsers("alice");
+    return Application.builder("wiki")
+        .externalUrl("https://wiki.example.com/")
+        .internalUrl("http://wiki.corp.test:8080/")
+        .assignUsers("alice");
   }
 
   @Test
   void defaults_areSafe() {
     Application application = wiki().build();
 
-    assertThat(application.externalAuthentication()).isEqualTo(ExternalAuthentication.PRE_AUTHENTICATION);
+    assertThat(application.externalAuthentication())
+        .isEqualTo(ExternalAuthentication.PRE_AUTHENTICATION);
     assertThat(application.connectorGroup()).isNull();
     assertThat(application.assignments().everyone()).isFalse();
     assertThat(application.singleSignOn().headers()).isEmpty();
@@ -50,13 +54,17 @@ class ApplicationTest {
   @Test
   void settingWithoutEffect_isRefused_neverIgnored() {
     assertRefused("alternateUrl", builder -> builder.alternateUrl("https://other.test/"));
-    assertRefused("useAlternateUrlForTranslationAndRedirect", builder -> builder.useAlternateUrlForTranslationAndRedirect(true));
-    assertRefused("backendCertificateValidation", builder -> builder.backendCertificateValidation(false));
+    assertRefused(
+        "useAlternateUrlForTranslationAndRedirect",
+        builder -> builder.useAlternateUrlForTranslationAndRedirect(true));
+    assertRefused(
+        "backendCertificateValidation", builder -> builder.backendCertificateValidation(false));
     assertRefused("httpOnlyCookie", builder -> builder.httpOnlyCookie(false));
     assertRefused("secureCookie", builder -> builder.secureCookie(false));
     assertRefused("translateLinksInBody", builder -> builder.translateLinksInBody(true));
     assertRefused("stateSession", builder -> builder.stateSession(false));
-    assertRefused("continuousAccessEvaluation", builder -> builder.continuousAccessEvaluation(true));
+    assertRefused(
+        "continuousAccessEvaluation", builder -> builder.continuousAccessEvaluation(true));
     assertRefused("segments", builder -> builder.segments(List.of(URI.create("https://s.test/"))));
     assertRefused("customDomainCertificate", builder -> builder.customDomainCertificate("pem"));
   }
@@ -64,26 +72,50 @@ class ApplicationTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "wiki.example.com/", "//wiki.example.com/", "ftp://wiki.example.com/", "HTTPS://wiki.example.com/", "https://", "https:/x/",
-        "https://user@wiki.example.com/", "https://*.example.com/", "https://wiki.example.com", "https://wiki.example.com/wiki",
-        "https://wiki.example.com/?x", "https://wiki.example.com/#x", "javascript:alert(1)", "https://under_score/"
+        "wiki.example.com/",
+        "//wiki.example.com/",
+        "ftp://wiki.example.com/",
+        "HTTPS://wiki.example.com/",
+        "https://",
+        "https:/x/",
+        "https://user@wiki.example.com/",
+        "https://*.example.com/",
+        "https://wiki.example.com",
+        "https://wiki.example.com/wiki",
+        "https://wiki.example.com/?x",
+        "https://wiki.example.com/#x",
+        "javascript:alert(1)",
+        "https://under_score/"
       })
   void url_thatNamesNoPlace_isRefused(String url) {
-    assertThatThrownBy(() -> wiki().externalUrl(url).build()).isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> wiki().internalUrl(url).build()).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> wiki().externalUrl(url).build())
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> wiki().internalUrl(url).build())
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", " ", "a b", "-a", ".a", "a/b", "a\n", "\u00e9", "a\u0000", "../x"})
   void id_thatCouldNotBeATag_isRefused(String id) {
-    assertThatThrownBy(() -> Application.builder(id).externalUrl("https://a.test/").internalUrl("http://b.test/").assignEveryone().build())
+    assertThatThrownBy(
+            () ->
+                Application.builder(id)
+                    .externalUrl("https://a.test/")
+                    .internalUrl("http://b.test/")
+                    .assignEveryone()
+                    .build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("id must be");
   }
 
   @Test
   void applicationForNobody_isRefused() {
-    assertThatThrownBy(() -> Application.builder("wiki").externalUrl("https://a.test/").internalUrl("http://b.test/").build())
+    assertThatThrownBy(
+            () ->
+                Application.builder("wiki")
+                    .externalUrl("https://a.test/")
+                    .internalUrl("http://b.test/")
+                    .build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("assignments name nobody");
   }
@@ -104,13 +136,18 @@ class ApplicationTest {
 
   @Test
   void timeout_isLongerThanZero() {
-    assertRefused("applicationServerTimeout", builder -> builder.applicationServerTimeout(Duration.ZERO));
-    assertRefused("applicationServerTimeout", builder -> builder.applicationServerTimeout(Duration.ofSeconds(-1)));
+    assertRefused(
+        "applicationServerTimeout", builder -> builder.applicationServerTimeout(Duration.ZERO));
+    assertRefused(
+        "applicationServerTimeout",
+        builder -> builder.applicationServerTimeout(Duration.ofSeconds(-1)));
   }
 
   @Test
   void missingUrl_isNamed() {
-    assertThatThrownBy(() -> Application.builder("wiki").build()).isInstanceOf(NullPointerException.class).hasMessage("externalUrl");
+    assertThatThrownBy(() -> Application.builder("wiki").build())
+        .isInstanceOf(NullPointerException.class)
+        .hasMessage("externalUrl");
   }
 
   // ---- JSON
@@ -188,12 +225,19 @@ class ApplicationTest {
         "{\"id\":\"a\",\"id\":\"b\",\"externalUrl\":\"https://a.test/\",\"internalUrl\":\"http://b.test/\",\"assignments\":{\"everyone\":true}}"
       })
   void json_thatIsNoApplication_isRefused(String json) {
-    assertThatThrownBy(() -> Application.fromJson(json)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Application.fromJson(json))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test
   void refusal_saysSettingAndRule() {
-    assertThatThrownBy(() -> Application.fromJson(wiki().build().toJson().replace("\"secureCookie\":true", "\"secureCookie\":false")))
+    assertThatThrownBy(
+            () ->
+                Application.fromJson(
+                    wiki()
+                        .build()
+                        .toJson()
+                        .replace("\"secureCookie\":true", "\"secureCookie\":false")))
         .hasMessageContaining("application wiki: secureCookie = false has no effect");
   }
 }

@@ -27,12 +27,16 @@ class ErrorResponseTest {
       List.of("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8");
 
   private static GatewayException failure(ErrorCode code) {
-    return new GatewayException(code, "secret detail " + HOSTILE, new IllegalStateException("secret cause"));
+    return new GatewayException(
+        code, "secret detail " + HOSTILE, new IllegalStateException("secret cause"));
   }
 
   private static @Nullable String header(Response response, String name) {
     List<String> values =
-        response.headers().stream().filter(header -> header.name().equalsIgnoreCase(name)).map(Response.Header::value).toList();
+        response.headers().stream()
+            .filter(header -> header.name().equalsIgnoreCase(name))
+            .map(Response.Header::value)
+            .toList();
     assertThat(values).hasSizeLessThan(2);
     return values.isEmpty() ? null : values.get(0);
   }
@@ -50,7 +54,11 @@ class ErrorResponseTest {
     assertThat(header(response, "Content-Type")).isEqualTo("text/html; charset=utf-8");
     assertThat(body(response))
         .startsWith("<!doctype html>")
-        .contains(code.code(), "id-1", code.cause().replace("'", "&#39;"), code.remedy().replace("'", "&#39;"))
+        .contains(
+            code.code(),
+            "id-1",
+            code.cause().replace("'", "&#39;"),
+            code.remedy().replace("'", "&#39;"))
         .doesNotContain("secret", "%1$s", "<script", "http://", "https://", "style=\"", "onclick");
   }
 
@@ -99,7 +107,10 @@ class ErrorResponseTest {
     Matcher style = Pattern.compile("<style>(.*)</style>", Pattern.DOTALL).matcher(body(response));
 
     assertThat(style.find()).isTrue();
-    String hash = Base64.getEncoder().encodeToString(MessageDigest.getInstance("SHA-256").digest(style.group(1).getBytes(UTF_8)));
+    String hash =
+        Base64.getEncoder()
+            .encodeToString(
+                MessageDigest.getInstance("SHA-256").digest(style.group(1).getBytes(UTF_8)));
     assertThat(header(response, "Content-Security-Policy"))
         .contains("default-src 'none'", "style-src 'sha256-" + hash + "'", "frame-ancestors 'none'")
         .doesNotContain("unsafe");
@@ -107,15 +118,23 @@ class ErrorResponseTest {
 
   @Test
   void userWithoutAssignment_mayUseAnotherAccount() {
-    assertThat(body(ErrorResponse.of(failure(ErrorCode.NOT_ASSIGNED), "id-1", BROWSER))).contains("href=\"/.apprxy/sign-out\"");
-    assertThat(body(ErrorResponse.of(failure(ErrorCode.ORIGIN_TIMEOUT), "id-1", BROWSER))).doesNotContain("href");
+    assertThat(body(ErrorResponse.of(failure(ErrorCode.NOT_ASSIGNED), "id-1", BROWSER)))
+        .contains("href=\"/.apprxy/sign-out\"");
+    assertThat(body(ErrorResponse.of(failure(ErrorCode.ORIGIN_TIMEOUT), "id-1", BROWSER)))
+        .doesNotContain("href");
   }
 
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "text/html", "TEXT/HTML", "text/html;q=0.1", "text/html; charset=utf-8", "application/xhtml+xml", "application/json;q=0.5,text/html",
-        "text/html, application/json", "*/*, text/html;q=0.01"
+        "text/html",
+        "TEXT/HTML",
+        "text/html;q=0.1",
+        "text/html; charset=utf-8",
+        "application/xhtml+xml",
+        "application/json;q=0.5,text/html",
+        "text/html, application/json",
+        "*/*, text/html;q=0.01"
       })
   void clientThatNamesHtml_getsThePage(String accept) {
     assertThat(ErrorResponse.wantsPage(List.of(accept))).isTrue();
@@ -124,9 +143,24 @@ class ErrorResponseTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "", "*/*", "text/*", "application/json", "application/json, text/html;q=0.9", "application/problem+json, text/html;q=0.1",
-        "text/html;q=0", "text/html;q=0.000", "text/html;q=x", "text/html;q=-1", "text/html;q=1.1", "text/html;q=NaN", "text/html;q=",
-        "text/htmlx", "xtext/html", ",,;;,", "text/event-stream", "image/*;q=0.8"
+        "",
+        "*/*",
+        "text/*",
+        "application/json",
+        "application/json, text/html;q=0.9",
+        "application/problem+json, text/html;q=0.1",
+        "text/html;q=0",
+        "text/html;q=0.000",
+        "text/html;q=x",
+        "text/html;q=-1",
+        "text/html;q=1.1",
+        "text/html;q=NaN",
+        "text/html;q=",
+        "text/htmlx",
+        "xtext/html",
+        ",,;;,",
+        "text/event-stream",
+        "image/*;q=0.8"
       })
   void anyoneElse_getsTheProblem(String accept) {
     assertThat(ErrorResponse.wantsPage(List.of(accept))).isFalse();
@@ -157,25 +191,41 @@ class ErrorResponseTest {
 
   @Test
   void unreachableOrigin_tellsWhy() {
-    assertThat(proxyStatus(new java.io.IOException(new ConnectException("10.1.2.3:80")))).contains("error=connection_refused").doesNotContain("10.1");
-    assertThat(proxyStatus(new UnknownHostException("wiki.corp"))).contains("error=dns_error").doesNotContain("corp");
+    assertThat(proxyStatus(new java.io.IOException(new ConnectException("10.1.2.3:80"))))
+        .contains("error=connection_refused")
+        .doesNotContain("10.1");
+    assertThat(proxyStatus(new UnknownHostException("wiki.corp")))
+        .contains("error=dns_error")
+        .doesNotContain("corp");
   }
 
   private static @Nullable String proxyStatus(Exception cause) {
     return header(
-        ErrorResponse.of(new GatewayException(ErrorCode.ORIGIN_UNREACHABLE, "down", cause), "id-1", BROWSER), "Proxy-Status");
+        ErrorResponse.of(
+            new GatewayException(ErrorCode.ORIGIN_UNREACHABLE, "down", cause), "id-1", BROWSER),
+        "Proxy-Status");
   }
 
   @Test
   void failureOfTheRequestItself_hasNoProxyStatus() {
-    assertThat(header(ErrorResponse.of(failure(ErrorCode.NOT_ASSIGNED), "id-1", BROWSER), "Proxy-Status")).isNull();
-    assertThat(header(ErrorResponse.of(failure(ErrorCode.AMBIGUOUS_TARGET), "id-1", BROWSER), "Proxy-Status")).isNull();
+    assertThat(
+            header(
+                ErrorResponse.of(failure(ErrorCode.NOT_ASSIGNED), "id-1", BROWSER), "Proxy-Status"))
+        .isNull();
+    assertThat(
+            header(
+                ErrorResponse.of(failure(ErrorCode.AMBIGUOUS_TARGET), "id-1", BROWSER),
+                "Proxy-Status"))
+        .isNull();
   }
 
   @Test
   void codes_areUniqueAndWellFormed() {
-    assertThat(Arrays.stream(ErrorCode.values()).map(ErrorCode::code).collect(Collectors.toSet())).hasSize(ErrorCode.values().length);
-    assertThat(ErrorCode.values()).allSatisfy(code -> assertThat(code.code()).matches("APX-[1-9][0-9]{2}"));
-    assertThat(ErrorCode.values()).allSatisfy(code -> assertThat(code.status()).isBetween(400, 599));
+    assertThat(Arrays.stream(ErrorCode.values()).map(ErrorCode::code).collect(Collectors.toSet()))
+        .hasSize(ErrorCode.values().length);
+    assertThat(ErrorCode.values())
+        .allSatisfy(code -> assertThat(code.code()).matches("APX-[1-9][0-9]{2}"));
+    assertThat(ErrorCode.values())
+        .allSatisfy(code -> assertThat(code.status()).isBetween(400, 599));
   }
 }

@@ -14,7 +14,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ExchangeTest {
   /** An exchange that knows what it is given, and runs the interface's own methods. */
-  private static Exchange exchange(String method, String path, @Nullable String query, Map<String, String> headers) {
+  private static Exchange exchange(
+      String method, String path, @Nullable String query, Map<String, String> headers) {
     Map<String, String> byName = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     byName.putAll(headers);
     InvocationHandler answers =
@@ -25,10 +26,15 @@ class ExchangeTest {
               case "authority" -> "h.test:8443";
               case "path" -> path;
               case "query" -> query;
-              case "headers" -> byName.containsKey((String) arguments[0]) ? List.of(byName.get((String) arguments[0])) : List.of();
+              case "headers" ->
+                  byName.containsKey((String) arguments[0])
+                      ? List.of(byName.get((String) arguments[0]))
+                      : List.of();
               default -> InvocationHandler.invokeDefault(proxy, called, arguments);
             };
-    return (Exchange) Proxy.newProxyInstance(Exchange.class.getClassLoader(), new Class<?>[] {Exchange.class}, answers);
+    return (Exchange)
+        Proxy.newProxyInstance(
+            Exchange.class.getClassLoader(), new Class<?>[] {Exchange.class}, answers);
   }
 
   private static final String HTML = "text/html,application/xhtml+xml,*/*;q=0.8";
@@ -57,7 +63,12 @@ class ExchangeTest {
         "get  | -           | -        | text/html | -              | false"
       })
   void navigation_isWhatAPersonLooksAt(
-      String method, @Nullable String mode, @Nullable String destination, @Nullable String accept, @Nullable String with, boolean navigation) {
+      String method,
+      @Nullable String mode,
+      @Nullable String destination,
+      @Nullable String accept,
+      @Nullable String with,
+      boolean navigation) {
     Map<String, String> headers = new TreeMap<>();
     putIfGiven(headers, "Sec-Fetch-Mode", mode);
     putIfGiven(headers, "Sec-Fetch-Dest", destination);
@@ -82,7 +93,14 @@ class ExchangeTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"/.apprxy/, true", "/.apprxy/callback, true", "/.apprxy, false", "/.apprxyx/, false", "/a/.apprxy/, false", "/.APPRXY/, false"})
+  @CsvSource({
+    "/.apprxy/, true",
+    "/.apprxy/callback, true",
+    "/.apprxy, false",
+    "/.apprxyx/, false",
+    "/a/.apprxy/, false",
+    "/.APPRXY/, false"
+  })
   void reservedPath_belongsToTheGateway(String path, boolean reserved) {
     assertThat(exchange("GET", path, null, Map.of()).isReserved()).isEqualTo(reserved);
   }

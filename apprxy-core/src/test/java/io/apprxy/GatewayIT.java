@@ -28,7 +28,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The pipeline as a client sees it: what reaches the origin, what is refused, and what is recorded. */
+/**
+ * The pipeline as a client sees it: what reaches the origin, what is refused, and what is recorded.
+ */
 @Timeout(60)
 class GatewayIT {
   private static final Identity ALICE =
@@ -85,7 +87,9 @@ class GatewayIT {
   @Test
   void gatewaysCookies_neverReachTheOrigin_othersDo() throws Exception {
     mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
-    assertThat(get("/", "Cookie: a=1; __Host-apprxy-session=secret; b=2\n")).contains("a=1; b=2").doesNotContain("secret");
+    assertThat(get("/", "Cookie: a=1; __Host-apprxy-session=secret; b=2\n"))
+        .contains("a=1; b=2")
+        .doesNotContain("secret");
   }
 
   @Test
@@ -103,14 +107,18 @@ class GatewayIT {
           throw new IllegalStateException("broken");
         },
         exchange -> Verdict.proceed());
-    assertThat(get("/", "")).startsWith("HTTP/1.1 500").contains("APX-999").doesNotContain("broken");
+    assertThat(get("/", ""))
+        .startsWith("HTTP/1.1 500")
+        .contains("APX-999")
+        .doesNotContain("broken");
     assertThat(originRequests).hasValue(0);
   }
 
   @Test
   void stageThatFailsLater_refusesTheRequest() throws Exception {
     mount(
-        exchange -> Verdict.later(CompletableFuture.failedFuture(new IllegalStateException("broken"))),
+        exchange ->
+            Verdict.later(CompletableFuture.failedFuture(new IllegalStateException("broken"))),
         exchange -> Verdict.proceed());
     assertThat(get("/", "")).startsWith("HTTP/1.1 500");
     assertThat(originRequests).hasValue(0);
@@ -118,7 +126,9 @@ class GatewayIT {
 
   @Test
   void stageThatAnswersNothing_refusesTheRequest() throws Exception {
-    mount(exchange -> Verdict.later(CompletableFuture.completedFuture(null)), exchange -> Verdict.proceed());
+    mount(
+        exchange -> Verdict.later(CompletableFuture.completedFuture(null)),
+        exchange -> Verdict.proceed());
     assertThat(get("/", "")).startsWith("HTTP/1.1 500");
     assertThat(originRequests).hasValue(0);
   }
@@ -148,21 +158,28 @@ class GatewayIT {
   @Test
   void unknownHost_isNoApplication() throws Exception {
     mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
-    assertThat(raw("GET / HTTP/1.1\nHost: other.test\nConnection: close\n\n")).startsWith("HTTP/1.1 404").contains("APX-401");
+    assertThat(raw("GET / HTTP/1.1\nHost: other.test\nConnection: close\n\n"))
+        .startsWith("HTTP/1.1 404")
+        .contains("APX-401");
   }
 
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "GET /a/../b HTTP/1.1\nHost: H\n", "GET //b HTTP/1.1\nHost: H\n", "GET /a%2fb HTTP/1.1\nHost: H\n",
-        "GET /a;b HTTP/1.1\nHost: H\n", "GET /a\\b HTTP/1.1\nHost: H\n", "GET /a#b HTTP/1.1\nHost: H\n",
-        "GET /%c0%af HTTP/1.1\nHost: H\n", "GET /%252e%252e/ HTTP/1.1\nHost: H\n", "GET / HTTP/1.1\nHost: H\nHost: other\n",
-        "GET / HTTP/1.1\n", "GET http://other/ HTTP/1.1\nHost: H\n", "GET / HTTP/1.1\nHost: H\nContent-Length: 1\nContent-Length: 2\n",
+        "GET /a/../b HTTP/1.1\nHost: H\n", "GET //b HTTP/1.1\nHost: H\n",
+            "GET /a%2fb HTTP/1.1\nHost: H\n",
+        "GET /a;b HTTP/1.1\nHost: H\n", "GET /a\\b HTTP/1.1\nHost: H\n",
+            "GET /a#b HTTP/1.1\nHost: H\n",
+        "GET /%c0%af HTTP/1.1\nHost: H\n", "GET /%252e%252e/ HTTP/1.1\nHost: H\n",
+            "GET / HTTP/1.1\nHost: H\nHost: other\n",
+        "GET / HTTP/1.1\n", "GET http://other/ HTTP/1.1\nHost: H\n",
+            "GET / HTTP/1.1\nHost: H\nContent-Length: 1\nContent-Length: 2\n",
         "POST / HTTP/1.1\nHost: H\nContent-Length: 4\nTransfer-Encoding: chunked\n"
       })
   void ambiguousRequest_isRefused_andNothingReachesTheOrigin(String request) throws Exception {
     mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
-    assertThat(raw(request.replace("Host: H", "Host: localhost:" + port) + "Connection: close\n\n")).startsWith("HTTP/1.1 400");
+    assertThat(raw(request.replace("Host: H", "Host: localhost:" + port) + "Connection: close\n\n"))
+        .startsWith("HTTP/1.1 400");
     assertThat(originRequests).hasValue(0);
   }
 
@@ -212,13 +229,23 @@ class GatewayIT {
 
   private String get(String target, String headers) throws IOException {
     String connection = headers.contains("Connection:") ? "" : "Connection: close\n";
-    return raw("GET " + target + " HTTP/1.1\nHost: localhost:" + port + "\n" + connection + headers + "\n");
+    return raw(
+        "GET "
+            + target
+            + " HTTP/1.1\nHost: localhost:"
+            + port
+            + "\n"
+            + connection
+            + headers
+            + "\n");
   }
 
   private String raw(String request) throws IOException {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
       socket.setSoTimeout(20_000);
-      socket.getOutputStream().write(request.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
+      socket
+          .getOutputStream()
+          .write(request.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
       ByteArrayOutputStream all = new ByteArrayOutputStream();
       socket.getInputStream().transferTo(all);
       return all.toString(StandardCharsets.ISO_8859_1);

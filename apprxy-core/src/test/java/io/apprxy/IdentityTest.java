@@ -16,7 +16,8 @@ class IdentityTest {
 
   @Test
   void name_isTheOneThatAPersonKnows() {
-    assertThat(identity(Map.of("preferred_username", "alice", "email", "a@b.test")).name()).isEqualTo("alice");
+    assertThat(identity(Map.of("preferred_username", "alice", "email", "a@b.test")).name())
+        .isEqualTo("alice");
     assertThat(identity(Map.of("email", "a@b.test")).name()).isEqualTo("a@b.test");
     assertThat(identity(Map.of()).name()).isEqualTo("sub-1");
   }
@@ -45,20 +46,31 @@ class IdentityTest {
     claims.put("groups", "admin");
 
     assertThat(identity.groups()).containsExactly("a");
-    assertThatThrownBy(() -> identity.claims().put("x", "y")).isInstanceOf(UnsupportedOperationException.class);
+    assertThatThrownBy(() -> identity.claims().put("x", "y"))
+        .isInstanceOf(UnsupportedOperationException.class);
   }
 
   @Test
   void text_tellsNoValueOfAClaim() {
-    assertThat(identity(Map.of("ssn", "078-05-1120")).toString()).contains("sub-1", "ssn").doesNotContain("078", "session-1");
+    assertThat(identity(Map.of("ssn", "078-05-1120")).toString())
+        .contains("sub-1", "ssn")
+        .doesNotContain("078", "session-1");
   }
 
   @Test
   @SuppressWarnings("NullAway")
   void missingParts_areRefused() {
-    assertThatThrownBy(() -> new Identity(null, "s", "x", Instant.EPOCH, Map.of())).isInstanceOf(NullPointerException.class).hasMessage("issuer");
-    assertThatThrownBy(() -> new Identity("i", null, "x", Instant.EPOCH, Map.of())).isInstanceOf(NullPointerException.class).hasMessage("subject");
-    assertThatThrownBy(() -> new Identity("i", "s", null, Instant.EPOCH, Map.of())).isInstanceOf(NullPointerException.class).hasMessage("sessionId");
-    assertThatThrownBy(() -> new Identity("i", "s", "x", null, Map.of())).isInstanceOf(NullPointerException.class).hasMessage("authenticatedAt");
+    assertThatThrownBy(() -> new Identity(null, "s", "x", Instant.EPOCH, Map.of()))
+        .isInstanceOf(NullPointerException.class)
+        .hasMessage("issuer");
+    assertThatThrownBy(() -> new Identity("i", null, "x", Instant.EPOCH, Map.of()))
+        .isInstanceOf(NullPointerException.class)
+        .hasMessage("subject");
+    assertThatThrownBy(() -> new Identity("i", "s", null, Instant.EPOCH, Map.of()))
+        .isInstanceOf(NullPointerException.class)
+        .hasMessage("sessionId");
+    assertThatThrownBy(() -> new Identity("i", "s", "x", null, Map.of()))
+        .isInstanceOf(NullPointerException.class)
+        .hasMessage("authenticatedAt");
   }
 }

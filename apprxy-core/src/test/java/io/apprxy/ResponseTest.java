@@ -18,7 +18,10 @@ class ResponseTest {
     assertThat(response.status()).isEqualTo(403);
     assertThat(new String(response.body(), UTF_8)).isEqualTo("n\u00f6");
     assertThat(response.headers())
-        .containsExactly(new Header("Content-Type", "text/plain"), new Header("X-A", "1"), new Header("X-A", "2"));
+        .containsExactly(
+            new Header("Content-Type", "text/plain"),
+            new Header("X-A", "1"),
+            new Header("X-A", "2"));
   }
 
   @Test
@@ -48,18 +51,32 @@ class ResponseTest {
   @ParameterizedTest
   @ValueSource(ints = {-1, 0, 99, 100, 101, 199, 600, 999})
   void status_thatIsNotFinal_isRefused(int status) {
-    assertThatThrownBy(() -> Response.of(status)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("" + status);
+    assertThatThrownBy(() -> Response.of(status))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("" + status);
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"a\r\nSet-Cookie: x=y", "a\nb", "a\rb", "\u0000", "a\u001b", "a\u007f", "\u010d\u010a"})
+  @ValueSource(
+      strings = {
+        "a\r\nSet-Cookie: x=y",
+        "a\nb",
+        "a\rb",
+        "\u0000",
+        "a\u001b",
+        "a\u007f",
+        "\u010d\u010a"
+      })
   void headerValue_thatCouldEndTheLine_isRefused(String value) {
-    assertThatThrownBy(() -> Response.of(200).with("X-A", value)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("X-A");
+    assertThatThrownBy(() -> Response.of(200).with("X-A", value))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("X-A");
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", " ", "a b", "a:b", "a\r\nb", "a\n", "\u00e9"})
   void headerName_thatIsNoToken_isRefused(String name) {
-    assertThatThrownBy(() -> Response.of(200).with(name, "x")).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Response.of(200).with(name, "x"))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 }

@@ -9,8 +9,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Picks the way of a request to an application that connectors serve. Called on an I/O thread by many requests at once:
- * thread-safe, and never blocking.
+ * Picks the way of a request to an application that connectors serve. Called on an I/O thread by
+ * many requests at once: thread-safe, and never blocking.
  */
 public interface Dispatcher {
   /** Tells which applications are published. Called when the gateway starts, before any request. */

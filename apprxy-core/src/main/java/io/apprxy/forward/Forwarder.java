@@ -13,38 +13,49 @@ import org.jspecify.annotations.Nullable;
 /** Streams one request to the next hop and its response back, both with back-pressure. */
 public final class Forwarder {
   /**
-   * The protocol that a request asks to upgrade to, on every request that is forwarded as such, whatever its framing. Undertow has
-   * no extended CONNECT (RFC 8441), so across HTTP/2 an upgrade is one request whose bodies stay open in both directions; the
-   * hop agrees by answering 200 with the same header.
+   * The protocol that a request asks to upgrade to, on every request that is forwarded as such,
+   * whatever its framing. Undertow has no extended CONNECT (RFC 8441), so across HTTP/2 an upgrade
+   * is one request whose bodies stay open in both directions; the hop agrees by answering 200 with
+   * the same header.
    */
   public static final HttpString UPGRADE = new HttpString("apprxy-upgrade");
 
   private Forwarder() {}
 
-  /** What is particular to one request. Confined to that request, and called on its I/O thread only. */
+  /**
+   * What is particular to one request. Confined to that request, and called on its I/O thread only.
+   */
   public interface Plan {
     /**
-     * The route of the next attempt, or null if there is none left. A {@link GatewayException} ends the request.
+     * The route of the next attempt, or null if there is none left. A {@link GatewayException} ends
+     * the request.
      *
      * @param tried the routes that have failed for this request
      */
     @Nullable Route route(Set<Route> tried);
 
-    /** A new request for an attempt on this route; the forwarder adds no header but those of the message framing. */
+    /**
+     * A new request for an attempt on this route; the forwarder adds no header but those of the
+     * message framing.
+     */
     ClientRequest request(Route route);
 
     /** The request has ended with trailers: removes those that may not travel. */
     void requestEnds(HeaderMap trailers);
 
-    /** How long the response may take to begin, counted from the last byte of the request that could be sent. */
+    /**
+     * How long the response may take to begin, counted from the last byte of the request that could
+     * be sent.
+     */
     Duration responseTimeout();
 
     /** How long an answer, or an upgraded connection, may stay silent in both directions. */
     Duration idleTimeout();
 
     /**
-     * The response has begun: copies its headers, as far as they may go to the client. A {@link GatewayException}, thrown before
-     * any header was copied, ends the request with {@link #failed}.
+     * The response has begun: copies its headers, as far as they may go to the client. A {@link
+     * GatewayException}, thrown before any header was copied, ends the request with {@link
+     * #failed}.
      */
     void responseBegins(ClientResponse response, HeaderMap headersToClient);
 
@@ -53,9 +64,10 @@ public final class Forwarder {
   }
 
   /**
-   * Forwards, and ends the exchange. An attempt is repeated on another route if nothing was sent, or if the request is idempotent
-   * (RFC 9110 §9.2.2), has no body, and no byte of a response has arrived. A response that breaks off is broken off for the
-   * client too, so that it never looks whole.
+   * Forwards, and ends the exchange. An attempt is repeated on another route if nothing was sent,
+   * or if the request is idempotent (RFC 9110 §9.2.2), has no body, and no byte of a response has
+   * arrived. A response that breaks off is broken off for the client too, so that it never looks
+   * whole.
    *
    * <p>Called on the exchange's I/O thread, after {@link HttpServerExchange#dispatch()}.
    */

@@ -30,8 +30,8 @@ import org.xnio.Xnio;
 import org.xnio.ssl.XnioSsl;
 
 /**
- * From here to the origin: sign on, forward, rewrite. Runs in the gateway for direct origins, and in the connector for the
- * others. Thread-safe.
+ * From here to the origin: sign on, forward, rewrite. Runs in the gateway for direct origins, and
+ * in the connector for the others. Thread-safe.
  */
 public final class LastHop implements AutoCloseable {
   /** How long a response, or an upgraded connection, may stay silent. */
@@ -55,7 +55,10 @@ public final class LastHop implements AutoCloseable {
   /** What becomes of a request. Called on the exchange's I/O thread. */
   @FunctionalInterface
   public interface Events {
-    /** There will be no answer: ends the exchange with an error, in the way of the place where the last hop runs. */
+    /**
+     * There will be no answer: ends the exchange with an error, in the way of the place where the
+     * last hop runs.
+     */
     void failed(HttpServerExchange exchange, GatewayException cause);
 
     /** The origin's answer has begun. */
@@ -63,8 +66,9 @@ public final class LastHop implements AutoCloseable {
   }
 
   /**
-   * Serves a request whose headers are clean: those of the client that must not travel are gone, and {@code Forwarded} is set.
-   * Called on the exchange's I/O thread, after {@link HttpServerExchange#dispatch()}.
+   * Serves a request whose headers are clean: those of the client that must not travel are gone,
+   * and {@code Forwarded} is set. Called on the exchange's I/O thread, after {@link
+   * HttpServerExchange#dispatch()}.
    *
    * @param identity null on passthrough: nobody is signed on
    * @param target the target at the external URL
@@ -81,7 +85,8 @@ public final class LastHop implements AutoCloseable {
       verdict =
           identity == null
               ? Verdict.proceed()
-              : signOn.signOn(new OriginHeaders(exchange.getRequestHeaders()), identity, application);
+              : signOn.signOn(
+                  new OriginHeaders(exchange.getRequestHeaders()), identity, application);
     } catch (RuntimeException e) {
       plan.failed(exchange, signOnFailed(e));
       return;
@@ -138,7 +143,8 @@ public final class LastHop implements AutoCloseable {
     private final Events events;
     private OriginPool.@Nullable Attempt attempt;
 
-    Plan(HttpServerExchange exchange, Application application, RequestTarget target, Events events) {
+    Plan(
+        HttpServerExchange exchange, Application application, RequestTarget target, Events events) {
       this.exchange = exchange;
       this.application = application;
       this.mapping = mappings.computeIfAbsent(application, UrlMapping::of);
@@ -146,7 +152,10 @@ public final class LastHop implements AutoCloseable {
       this.events = events;
     }
 
-    /** A second attempt is worth it only where the first may have met a connection that the origin had just closed. */
+    /**
+     * A second attempt is worth it only where the first may have met a connection that the origin
+     * had just closed.
+     */
     @Override
     public @Nullable Route route(Set<Route> tried) {
       if (attempt != null && !attempt.reused()) {
@@ -160,9 +169,13 @@ public final class LastHop implements AutoCloseable {
     public ClientRequest request(Route route) {
       ClientRequest request = new ClientRequest();
       String query = target.query() == null ? "" : "?" + target.query();
-      request.setMethod(exchange.getRequestMethod()).setPath(mapping.toInternalPath(target.path()) + query);
+      request
+          .setMethod(exchange.getRequestMethod())
+          .setPath(mapping.toInternalPath(target.path()) + query);
       HeaderMap headers = request.getRequestHeaders();
-      exchange.getRequestHeaders().forEach(header -> headers.putAll(header.getHeaderName(), header));
+      exchange
+          .getRequestHeaders()
+          .forEach(header -> headers.putAll(header.getHeaderName(), header));
       RequestHeaders.toOrigin(headers);
       headers.put(Headers.HOST, mapping.hostHeader());
       return request;

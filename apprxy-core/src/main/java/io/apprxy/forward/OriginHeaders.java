@@ -29,7 +29,9 @@ record OriginHeaders(HeaderMap headers) implements OriginRequest {
   @Override
   public void remove(String name) {
     List<HttpString> spellings =
-        headers.getHeaderNames().stream().filter(sent -> HeaderNames.sameSpelling(sent.toString(), name)).toList();
+        headers.getHeaderNames().stream()
+            .filter(sent -> HeaderNames.sameSpelling(sent.toString(), name))
+            .toList();
     spellings.forEach(headers::remove);
   }
 }

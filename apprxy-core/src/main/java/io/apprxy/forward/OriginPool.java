@@ -28,8 +28,8 @@ import org.xnio.XnioIoThread;
 import org.xnio.ssl.XnioSsl;
 
 /**
- * Connections of HTTP/1.1 to one origin. Each I/O thread has its own, so that a request, its connection and its client all live
- * on one thread and nothing is locked.
+ * Connections of HTTP/1.1 to one origin. Each I/O thread has its own, so that a request, its
+ * connection and its client all live on one thread and nothing is locked.
  */
 final class OriginPool {
   /** Idle connections kept by a thread. */
@@ -41,7 +41,10 @@ final class OriginPool {
   /** Requests of a thread that wait for a connection. */
   private static final int MAX_WAITING = 1024;
 
-  /** Shorter than the keep-alive of common servers, so that it is we who close (Node.js: 5 s, Apache httpd: 5 s). */
+  /**
+   * Shorter than the keep-alive of common servers, so that it is we who close (Node.js: 5 s, Apache
+   * httpd: 5 s).
+   */
   private static final Duration MAX_IDLE_TIME = Duration.ofSeconds(4);
 
   private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
@@ -103,11 +106,15 @@ final class OriginPool {
     }
     for (Throwable e = cause; e != null; e = e.getCause()) {
       if (e instanceof CertificateException || e instanceof SSLException) {
-        return new GatewayException(ErrorCode.ORIGIN_CERTIFICATE, "no trusted connection to " + origin, cause);
+        return new GatewayException(
+            ErrorCode.ORIGIN_CERTIFICATE, "no trusted connection to " + origin, cause);
       }
     }
     return cause instanceof SocketTimeoutException
-        ? new GatewayException(ErrorCode.ORIGIN_TIMEOUT, "no connection to " + origin + " in " + CONNECT_TIMEOUT, cause)
+        ? new GatewayException(
+            ErrorCode.ORIGIN_TIMEOUT,
+            "no connection to " + origin + " in " + CONNECT_TIMEOUT,
+            cause)
         : new GatewayException(ErrorCode.ORIGIN_UNREACHABLE, "no connection to " + origin, cause);
   }
 
@@ -134,7 +141,9 @@ final class OriginPool {
       } else if (waiting.size() < MAX_WAITING) {
         waiting.add(() -> open(attempt, exchange, opened));
       } else {
-        opened.failed(new GatewayException(ErrorCode.ORIGIN_OVERLOADED, MAX_WAITING + " requests wait for " + origin));
+        opened.failed(
+            new GatewayException(
+                ErrorCode.ORIGIN_OVERLOADED, MAX_WAITING + " requests wait for " + origin));
       }
     }
 
@@ -147,7 +156,10 @@ final class OriginPool {
       return null;
     }
 
-    /** A name is looked up on a worker first, which fills the JDK's cache: connecting then does not block the I/O thread. */
+    /**
+     * A name is looked up on a worker first, which fills the JDK's cache: connecting then does not
+     * block the I/O thread.
+     */
     private void resolveAndConnect(HttpServerExchange exchange, Route.Opened opened) {
       try {
         exchange
@@ -197,7 +209,11 @@ final class OriginPool {
     }
 
     private void release(ClientConnection connection, boolean intact) {
-      if (intact && connection.isOpen() && !connection.isUpgraded() && !closed && idle.size() < MAX_IDLE) {
+      if (intact
+          && connection.isOpen()
+          && !connection.isUpgraded()
+          && !closed
+          && idle.size() < MAX_IDLE) {
         idle.add(new Idle(connection, System.nanoTime()));
         sweepLater();
       } else {
@@ -216,7 +232,9 @@ final class OriginPool {
     private void sweep() {
       sweeping = false;
       long limit = System.nanoTime() - MAX_IDLE_TIME.toNanos();
-      for (Idle oldest = idle.peek(); oldest != null && oldest.since - limit <= 0; oldest = idle.peek()) {
+      for (Idle oldest = idle.peek();
+          oldest != null && oldest.since - limit <= 0;
+          oldest = idle.peek()) {
         IoUtils.safeClose(idle.remove().connection);
       }
       if (!idle.isEmpty()) {
@@ -239,7 +257,9 @@ final class OriginPool {
         this.opened = opened;
         this.timeout =
             thread.executeAfter(
-                () -> failed(new SocketTimeoutException("connecting")), CONNECT_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+                () -> failed(new SocketTimeoutException("connecting")),
+                CONNECT_TIMEOUT.toMillis(),
+                TimeUnit.MILLISECONDS);
       }
 
       @Override

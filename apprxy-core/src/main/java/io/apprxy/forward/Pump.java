@@ -13,9 +13,10 @@ import org.xnio.channels.StreamSourceChannel;
 /**
  * Moves bytes from a source to a sink, no faster than the sink takes them.
  *
- * <p>Source and sink may belong to different I/O threads (a stream of the tunnel, and a client's connection). Everything here
- * runs on one thread, because the state of an exchange is not safe for two: readiness events only hand over. A stream holds a
- * buffer while bytes wait in it, and none while it is idle.
+ * <p>Source and sink may belong to different I/O threads (a stream of the tunnel, and a client's
+ * connection). Everything here runs on one thread, because the state of an exchange is not safe for
+ * two: readiness events only hand over. A stream holds a buffer while bytes wait in it, and none
+ * while it is idle.
  */
 final class Pump {
   /** Buffers moved before other streams of the thread get their turn. */
@@ -30,7 +31,10 @@ final class Pump {
   private boolean ending;
   private boolean done;
 
-  /** What happens to a pump; all on its thread, and after {@code finished} or a failure nothing more. */
+  /**
+   * What happens to a pump; all on its thread, and after {@code finished} or a failure nothing
+   * more.
+   */
   interface Events {
     /** Bytes were moved. */
     void progress();
@@ -47,7 +51,11 @@ final class Pump {
   }
 
   Pump(
-      StreamSourceChannel source, StreamSinkChannel sink, XnioIoThread thread, ByteBufferPool pool, Events events) {
+      StreamSourceChannel source,
+      StreamSinkChannel sink,
+      XnioIoThread thread,
+      ByteBufferPool pool,
+      Events events) {
     this.source = source;
     this.sink = sink;
     this.thread = thread;
@@ -82,7 +90,10 @@ final class Pump {
     }
   }
 
-  /** Unlike {@link #stop} leaves the channels alone: their connections may serve another request already. */
+  /**
+   * Unlike {@link #stop} leaves the channels alone: their connections may serve another request
+   * already.
+   */
   private void end() {
     done = true;
     freeBuffer();

@@ -15,7 +15,10 @@ public final class Responses {
 
   private Responses() {}
 
-  /** Adds the headers of a response that is forwarded to those that are there already; the correlation id stays ours. */
+  /**
+   * Adds the headers of a response that is forwarded to those that are there already; the
+   * correlation id stays ours.
+   */
   public static void addHeaders(HeaderMap from, HeaderMap toClient) {
     for (HeaderValues header : from) {
       if (!header.getHeaderName().equals(REQUEST_ID)) {
@@ -24,7 +27,9 @@ public final class Responses {
     }
   }
 
-  /** Sends the response and ends the exchange. Headers that were added to the exchange before stay. */
+  /**
+   * Sends the response and ends the exchange. Headers that were added to the exchange before stay.
+   */
   public static void send(HttpServerExchange exchange, Response response) {
     exchange.setStatusCode(response.status());
     for (Response.Header header : response.headers()) {

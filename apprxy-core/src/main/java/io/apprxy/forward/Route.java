@@ -5,20 +5,24 @@ import io.undertow.client.ClientConnection;
 import io.undertow.server.HttpServerExchange;
 
 /**
- * One way to an origin, or to the next hop on the way there: a pool of connections, or one connection of a connector.
- * Thread-safe.
+ * One way to an origin, or to the next hop on the way there: a pool of connections, or one
+ * connection of a connector. Thread-safe.
  */
 public interface Route {
   /**
-   * Whether the hop takes an HTTP upgrade as such. If not, as on an HTTP/2 connection, the forwarder sends the upgrade as one
-   * request whose both bodies stay open, under {@link Forwarder#UPGRADE}.
+   * Whether the hop takes an HTTP upgrade as such. If not, as on an HTTP/2 connection, the
+   * forwarder sends the upgrade as one request whose both bodies stay open, under {@link
+   * Forwarder#UPGRADE}.
    */
   boolean carriesUpgrades();
 
   /** What it means to the user that this route failed, before or after the request was sent. */
   GatewayException failure(Exception cause);
 
-  /** Opens the route for one request. Called on the exchange's I/O thread; answers on that thread, once, in bounded time. */
+  /**
+   * Opens the route for one request. Called on the exchange's I/O thread; answers on that thread,
+   * once, in bounded time.
+   */
   void open(HttpServerExchange exchange, Opened opened);
 
   /** Gets a connection, or the reason why there is none. */
@@ -36,8 +40,8 @@ public interface Route {
     /**
      * The request has ended. Called once.
      *
-     * @param intact whether the connection may serve other requests: if not, a connection of HTTP/1.1 is closed, and on HTTP/2
-     *     only this request's stream has been reset
+     * @param intact whether the connection may serve other requests: if not, a connection of
+     *     HTTP/1.1 is closed, and on HTTP/2 only this request's stream has been reset
      */
     void release(boolean intact);
   }

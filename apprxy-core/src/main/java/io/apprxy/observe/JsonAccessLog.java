@@ -13,7 +13,8 @@ import tools.jackson.core.json.JsonWriteFeature;
 /** See {@link AccessLog#json()}. */
 final class JsonAccessLog implements AccessLog {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.access");
-  private static final JsonFactory JSON = JsonFactory.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
+  private static final JsonFactory JSON =
+      JsonFactory.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
 
   @Override
   public void record(AccessEvent event) {

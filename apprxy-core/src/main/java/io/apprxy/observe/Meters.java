@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The meters of a gateway. Thread-safe. For the engine.
  *
- * <p>What clients or origins choose freely is no tag: an unknown method is {@code other}, an unregistered status its class, and a
- * request to no application has the application {@code none}.
+ * <p>What clients or origins choose freely is no tag: an unknown method is {@code other}, an
+ * unregistered status its class, and a request to no application has the application {@code none}.
  */
 public final class Meters {
   private static final Set<String> METHODS =
@@ -42,8 +42,8 @@ public final class Meters {
   }
 
   /**
-   * Records a request that ended: timer {@code apprxy.requests} (application, method, status, code), and timer {@code
-   * apprxy.origin} (application) if the origin answered.
+   * Records a request that ended: timer {@code apprxy.requests} (application, method, status,
+   * code), and timer {@code apprxy.origin} (application) if the origin answered.
    */
   public void request(AccessEvent event) {
     MeterRegistry meters = registry;
@@ -52,12 +52,14 @@ public final class Meters {
     }
     String application = event.application() == null ? "none" : event.application();
     String code = event.code() == null ? "none" : event.code();
-    RequestKey key = new RequestKey(application, method(event.method()), status(event.status()), code);
+    RequestKey key =
+        new RequestKey(application, method(event.method()), status(event.status()), code);
     requests.computeIfAbsent(key, absent -> timer(meters, absent)).record(event.duration());
     Duration originLatency = event.originLatency();
     if (originLatency != null) {
       origins
-          .computeIfAbsent(application, absent -> meters.timer("apprxy.origin", "application", absent))
+          .computeIfAbsent(
+              application, absent -> meters.timer("apprxy.origin", "application", absent))
           .record(originLatency);
     }
   }
@@ -70,14 +72,24 @@ public final class Meters {
   public void stage(String stage, Duration time) {
     MeterRegistry meters = registry;
     if (meters != null) {
-      stages.computeIfAbsent(stage, absent -> meters.timer("apprxy.stage", "stage", absent)).record(time);
+      stages
+          .computeIfAbsent(stage, absent -> meters.timer("apprxy.stage", "stage", absent))
+          .record(time);
     }
   }
 
   private static Timer timer(MeterRegistry registry, RequestKey key) {
     return registry.timer(
         "apprxy.requests",
-        Tags.of("application", key.application, "method", key.method, "status", key.status, "code", key.code));
+        Tags.of(
+            "application",
+            key.application,
+            "method",
+            key.method,
+            "status",
+            key.status,
+            "code",
+            key.code));
   }
 
   private static String method(String method) {

@@ -15,12 +15,14 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who the client is, as far as it can be trusted, and how the origin is told ({@code Forwarded}, RFC 7239, and {@code
- * X-Forwarded-*}). Immutable. For the engine.
+ * Who the client is, as far as it can be trusted, and how the origin is told ({@code Forwarded},
+ * RFC 7239, and {@code X-Forwarded-*}). Immutable. For the engine.
  *
- * <p>A peer that was not named as trusted is the client, whatever it says. Of what a trusted peer says, the right-most address
- * that is not itself trusted is the client: what stands left of it, the client can have made up. If the peer sends both {@code
- * Forwarded} and {@code X-Forwarded-For}, they must agree, since a proxy that writes one of them often passes on the other.
+ * <p>A peer that was not named as trusted is the client, whatever it says. Of what a trusted peer
+ * says, the right-most address that is not itself trusted is the client: what stands left of it,
+ * the client can have made up. If the peer sends both {@code Forwarded} and {@code
+ * X-Forwarded-For}, they must agree, since a proxy that writes one of them often passes on the
+ * other.
  */
 public final class ForwardedHeaders {
   private static final HttpString FORWARDED = new HttpString("Forwarded");
@@ -34,10 +36,13 @@ public final class ForwardedHeaders {
       Pattern.compile("\\[([0-9A-Fa-f:.]+)]" + PORT + "|([0-9.]+)" + PORT + "|([0-9A-Fa-f:.]+)");
 
   private static final String TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-  // Proxies in the field leave colons and brackets unquoted, against RFC 7239 §4; that is unambiguous.
+  // Proxies in the field leave colons and brackets unquoted, against RFC 7239 §4; that is
+  // unambiguous.
   private static final Pattern PAIR =
       Pattern.compile(
-          "[ \\t]*(" + TOKEN + ")=(?:\"([^\"\\\\]*+)\"|([!#$%&'*+.^_`|~0-9A-Za-z:\\[\\]-]+))[ \\t]*");
+          "[ \\t]*("
+              + TOKEN
+              + ")=(?:\"([^\"\\\\]*+)\"|([!#$%&'*+.^_`|~0-9A-Za-z:\\[\\]-]+))[ \\t]*");
 
   private final List<IpNetwork> trusted;
 
@@ -49,7 +54,8 @@ public final class ForwardedHeaders {
    * The client of a request.
    *
    * @param address its IP address, as RFC 5952 writes it
-   * @param scheme what it used towards the outermost trusted proxy, or towards us: {@code http} or {@code https}
+   * @param scheme what it used towards the outermost trusted proxy, or towards us: {@code http} or
+   *     {@code https}
    */
   public record Client(String address, String scheme) {}
 
@@ -59,7 +65,8 @@ public final class ForwardedHeaders {
   /**
    * Trusts these peers only; nobody, if there are none.
    *
-   * @param networks addresses or networks: {@code 10.0.0.0/8}, {@code 2001:db8::/32}, {@code 192.0.2.1}; no names
+   * @param networks addresses or networks: {@code 10.0.0.0/8}, {@code 2001:db8::/32}, {@code
+   *     192.0.2.1}; no names
    * @throws IllegalArgumentException if one is no address or network
    */
   public static ForwardedHeaders trusting(Collection<String> networks) {
@@ -70,8 +77,9 @@ public final class ForwardedHeaders {
    * The client: the peer, or what a trusted peer says. To be asked before the headers are cleaned.
    *
    * @param scheme of the connection itself
-   * @throws GatewayException with {@link ErrorCode#AMBIGUOUS_MESSAGE} if what a trusted peer says is malformed or contradicts
-   *     itself. To take the peer for the client instead could lend somebody its rights.
+   * @throws GatewayException with {@link ErrorCode#AMBIGUOUS_MESSAGE} if what a trusted peer says
+   *     is malformed or contradicts itself. To take the peer for the client instead could lend
+   *     somebody its rights.
    */
   public Client client(InetAddress peer, String scheme, HeaderMap headers) {
     if (!isTrusted(peer)) {
@@ -81,14 +89,18 @@ public final class ForwardedHeaders {
     Hop xForwarded = nearestUntrusted(xForwardedFor(headers));
     InetAddress address =
         agreed(
-            forwarded == null ? null : forwarded.address(), xForwarded == null ? null : xForwarded.address(), peer);
-    String clientScheme = agreed(forwarded == null ? null : forwarded.scheme(), xForwardedProto(headers), scheme);
+            forwarded == null ? null : forwarded.address(),
+            xForwarded == null ? null : xForwarded.address(),
+            peer);
+    String clientScheme =
+        agreed(forwarded == null ? null : forwarded.scheme(), xForwardedProto(headers), scheme);
     return new Client(IpNetwork.text(address), clientScheme);
   }
 
   /**
-   * Sets the headers that tell the origin. The client's own were removed by {@link RequestHeaders#clean}, and nothing of them is
-   * passed on: the origin gets exactly one client, the one that this gateway vouches for.
+   * Sets the headers that tell the origin. The client's own were removed by {@link
+   * RequestHeaders#clean}, and nothing of them is passed on: the origin gets exactly one client,
+   * the one that this gateway vouches for.
    *
    * @param authority the canonical authority that the client asked for
    */
@@ -142,11 +154,17 @@ public final class ForwardedHeaders {
   }
 
   private static List<Hop> xForwardedFor(HeaderMap headers) {
-    return elements(headers, X_FORWARDED_FOR).stream().map(element -> new Hop(node(element), null)).toList();
+    return elements(headers, X_FORWARDED_FOR).stream()
+        .map(element -> new Hop(node(element), null))
+        .toList();
   }
 
   private static @Nullable String xForwardedProto(HeaderMap headers) {
-    List<String> schemes = elements(headers, X_FORWARDED_PROTO).stream().map(ForwardedHeaders::scheme).distinct().toList();
+    List<String> schemes =
+        elements(headers, X_FORWARDED_PROTO).stream()
+            .map(ForwardedHeaders::scheme)
+            .distinct()
+            .toList();
     if (schemes.size() > 1) {
       throw ambiguous("X-Forwarded-Proto of a trusted proxy tells one scheme");
     }

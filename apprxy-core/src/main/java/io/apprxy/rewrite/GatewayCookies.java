@@ -13,20 +13,24 @@ final class GatewayCookies {
   private GatewayCookies() {}
 
   /**
-   * Whether a cookie string ({@code name=value…}) names a cookie of the gateway. Case makes no difference, as in the user agent's
-   * treatment of the prefix (RFC 6265bis §5.7); a cookie without a name and with such a value is sent back as if it had the name.
+   * Whether a cookie string ({@code name=value…}) names a cookie of the gateway. Case makes no
+   * difference, as in the user agent's treatment of the prefix (RFC 6265bis §5.7); a cookie without
+   * a name and with such a value is sent back as if it had the name.
    */
   static boolean isOurs(String cookie) {
     int start = 0;
-    while (start < cookie.length() && (cookie.charAt(start) == ' ' || cookie.charAt(start) == '\t' || cookie.charAt(start) == '=')) {
+    while (start < cookie.length()
+        && (cookie.charAt(start) == ' '
+            || cookie.charAt(start) == '\t'
+            || cookie.charAt(start) == '=')) {
       start++;
     }
     return cookie.regionMatches(true, start, PREFIX, 0, PREFIX.length());
   }
 
   /**
-   * Removes the gateway's cookies from a request; the others keep every byte. Several lines, as HTTP/2 has them, become one (RFC
-   * 9113 §8.2.3).
+   * Removes the gateway's cookies from a request; the others keep every byte. Several lines, as
+   * HTTP/2 has them, become one (RFC 9113 §8.2.3).
    */
   static void removeFromRequest(HeaderMap headers) {
     HeaderValues lines = headers.get(Headers.COOKIE);

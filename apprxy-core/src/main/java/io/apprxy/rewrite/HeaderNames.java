@@ -18,7 +18,8 @@ public final class HeaderNames {
           "x-remote-addr",
           "x-remote-user",
           "remote-user",
-          "x-original-url", // IIS and frameworks that copied it route by these instead of the target
+          "x-original-url", // IIS and frameworks that copied it route by these instead of the
+          // target
           "x-original-uri",
           "x-original-host",
           "x-rewrite-url",
@@ -28,14 +29,18 @@ public final class HeaderNames {
   private HeaderNames() {}
 
   /**
-   * Whether an origin could take one name for the other. CGI and its heirs make {@code HTTP_X_USER} of {@code X-User} and of
-   * {@code x_user}, and some of {@code X.User}: so case, and all that is no letter or digit, make no difference.
+   * Whether an origin could take one name for the other. CGI and its heirs make {@code HTTP_X_USER}
+   * of {@code X-User} and of {@code x_user}, and some of {@code X.User}: so case, and all that is
+   * no letter or digit, make no difference.
    */
   public static boolean sameSpelling(String name, String other) {
     return fold(name).equals(fold(other));
   }
 
-  /** The one form of all names of the same spelling: lower case, with a hyphen for all that is no letter or digit. */
+  /**
+   * The one form of all names of the same spelling: lower case, with a hyphen for all that is no
+   * letter or digit.
+   */
   public static String fold(String name) {
     StringBuilder folded = new StringBuilder(name.length());
     for (int i = 0; i < name.length(); i++) {
@@ -49,7 +54,10 @@ public final class HeaderNames {
     return folded.toString();
   }
 
-  /** Whether only the gateway and its connectors may use this name: {@code apprxy-*} and {@code X-Apprxy-*}, in any spelling. */
+  /**
+   * Whether only the gateway and its connectors may use this name: {@code apprxy-*} and {@code
+   * X-Apprxy-*}, in any spelling.
+   */
   public static boolean isInternal(String name) {
     return isInternalFolded(fold(name));
   }
@@ -58,7 +66,10 @@ public final class HeaderNames {
     return folded.startsWith("apprxy-") || folded.startsWith("x-apprxy-");
   }
 
-  /** Whether a proxy uses the name to say whom or what a request is for: {@code Forwarded} and its kin. */
+  /**
+   * Whether a proxy uses the name to say whom or what a request is for: {@code Forwarded} and its
+   * kin.
+   */
   static boolean isProxyClaimFolded(String folded) {
     return folded.startsWith("x-forwarded-")
         || folded.equals("x-forwarded")

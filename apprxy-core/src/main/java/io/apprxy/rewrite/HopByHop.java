@@ -19,20 +19,26 @@ final class HopByHop {
           new HttpString("Proxy-Authenticate"),
           new HttpString("Proxy-Authorization"),
           new HttpString("Proxy-Authentication-Info"),
-          new HttpString("HTTP2-Settings"), // RFC 9113, appendix B: of HTTP/1.1 upgrades, which end here
+          new HttpString(
+              "HTTP2-Settings"), // RFC 9113, appendix B: of HTTP/1.1 upgrades, which end here
           Headers.TE,
           Headers.TRANSFER_ENCODING,
           Headers.UPGRADE);
 
-  /** Not removed though Connection names them: they frame, address or guard the message itself (RFC 9110 §7.6.1). */
+  /**
+   * Not removed though Connection names them: they frame, address or guard the message itself (RFC
+   * 9110 §7.6.1).
+   */
   private static final Set<String> NEVER = Set.of("host", "content-length", "cache-control");
 
   private HopByHop() {}
 
   /**
-   * Removes what is hop-by-hop, and what Connection names. {@code TE: trailers} stays, since trailers are forwarded.
+   * Removes what is hop-by-hop, and what Connection names. {@code TE: trailers} stays, since
+   * trailers are forwarded.
    *
-   * <p>To be called before anything is set that an origin is to trust, or else Connection could name it.
+   * <p>To be called before anything is set that an origin is to trust, or else Connection could
+   * name it.
    */
   static void remove(HeaderMap headers) {
     boolean trailers = names(headers, Headers.TE).contains("trailers");

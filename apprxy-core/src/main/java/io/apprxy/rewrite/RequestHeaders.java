@@ -14,22 +14,30 @@ public final class RequestHeaders {
   private RequestHeaders() {}
 
   /**
-   * At the gateway: removes what only the gateway may say (internal headers, {@code Forwarded} and its kin, identity headers in
-   * every spelling), its cookies, and what is hop-by-hop. What the gateway says itself is set afterwards.
+   * At the gateway: removes what only the gateway may say (internal headers, {@code Forwarded} and
+   * its kin, identity headers in every spelling), its cookies, and what is hop-by-hop. What the
+   * gateway says itself is set afterwards.
    *
-   * @param identityHeaders the names that the application's origin takes an identity from, in any spelling
+   * @param identityHeaders the names that the application's origin takes an identity from, in any
+   *     spelling
    */
   public static void clean(HeaderMap headers, Set<String> identityHeaders) {
-    Set<String> identity = identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
+    Set<String> identity =
+        identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
     HopByHop.remove(headers);
     removeIf(
         headers,
         name ->
-            HeaderNames.isInternalFolded(name) || HeaderNames.isProxyClaimFolded(name) || identity.contains(name));
+            HeaderNames.isInternalFolded(name)
+                || HeaderNames.isProxyClaimFolded(name)
+                || identity.contains(name));
     GatewayCookies.removeFromRequest(headers);
   }
 
-  /** At the last hop: removes internal headers, what is hop-by-hop, and the gateway's cookies, wherever they came from. */
+  /**
+   * At the last hop: removes internal headers, what is hop-by-hop, and the gateway's cookies,
+   * wherever they came from.
+   */
   public static void toOrigin(HeaderMap headers) {
     HopByHop.remove(headers);
     removeIf(headers, HeaderNames::isInternalFolded);
@@ -42,8 +50,9 @@ public final class RequestHeaders {
   }
 
   /**
-   * Whether the request asks to switch to WebSocket (RFC 6455 §4.1). To be asked before the headers are cleaned; the forwarder
-   * writes its own {@code Upgrade} and {@code Connection}. No other upgrade is forwarded.
+   * Whether the request asks to switch to WebSocket (RFC 6455 §4.1). To be asked before the headers
+   * are cleaned; the forwarder writes its own {@code Upgrade} and {@code Connection}. No other
+   * upgrade is forwarded.
    */
   public static boolean isWebSocket(String method, HeaderMap headers) {
     return method.equals("GET")
@@ -63,7 +72,9 @@ public final class RequestHeaders {
 
   static void removeIf(HeaderMap headers, Predicate<String> folded) {
     List<HttpString> removed = new ArrayList<>();
-    for (long cookie = headers.fastIterateNonEmpty(); cookie != -1L; cookie = headers.fiNextNonEmpty(cookie)) {
+    for (long cookie = headers.fastIterateNonEmpty();
+        cookie != -1L;
+        cookie = headers.fiNextNonEmpty(cookie)) {
       HttpString name = headers.fiCurrent(cookie).getHeaderName();
       if (folded.test(HeaderNames.fold(name.toString()))) {
         removed.add(name);

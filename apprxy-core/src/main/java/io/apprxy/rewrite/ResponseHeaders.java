@@ -14,13 +14,14 @@ import java.util.regex.Pattern;
 /** What of an origin's headers may travel, and in which form. For the engine. */
 public final class ResponseHeaders {
   private static final HttpString CONTENT_LOCATION = new HttpString("Content-Location");
-  private static final Pattern REFRESH = Pattern.compile("(?i)(\\s*[0-9.]+\\s*[;,]\\s*(?:url\\s*=\\s*)?)(['\"]?)([^'\"]*)(.*)");
+  private static final Pattern REFRESH =
+      Pattern.compile("(?i)(\\s*[0-9.]+\\s*[;,]\\s*(?:url\\s*=\\s*)?)(['\"]?)([^'\"]*)(.*)");
 
   private ResponseHeaders() {}
 
   /**
-   * At the last hop: what {@link #clean} does; then Location, Content-Location and Refresh get external URLs, and cookies the
-   * external path and no internal domain.
+   * At the last hop: what {@link #clean} does; then Location, Content-Location and Refresh get
+   * external URLs, and cookies the external path and no internal domain.
    */
   public static void fromOrigin(HeaderMap headers, UrlMapping mapping) {
     clean(headers);
@@ -37,13 +38,15 @@ public final class ResponseHeaders {
     RequestHeaders.removeIf(headers, HeaderNames::isInternalFolded);
     HeaderValues cookies = headers.get(Headers.SET_COOKIE);
     if (cookies != null && cookies.stream().anyMatch(GatewayCookies::isOurs)) {
-      List<String> kept = cookies.stream().filter(cookie -> !GatewayCookies.isOurs(cookie)).toList();
+      List<String> kept =
+          cookies.stream().filter(cookie -> !GatewayCookies.isOurs(cookie)).toList();
       headers.remove(Headers.SET_COOKIE);
       headers.addAll(Headers.SET_COOKIE, kept);
     }
   }
 
-  private static void replace(HeaderMap headers, HttpString name, UnaryOperator<String> replacement) {
+  private static void replace(
+      HeaderMap headers, HttpString name, UnaryOperator<String> replacement) {
     HeaderValues lines = headers.get(name);
     if (lines != null) {
       List<String> replaced = lines.stream().map(replacement).toList();
@@ -56,19 +59,26 @@ public final class ResponseHeaders {
   private static String refresh(String refresh, UrlMapping mapping) {
     Matcher matcher = REFRESH.matcher(refresh);
     return matcher.matches()
-        ? matcher.group(1) + matcher.group(2) + mapping.toExternal(matcher.group(3)) + matcher.group(4)
+        ? matcher.group(1)
+            + matcher.group(2)
+            + mapping.toExternal(matcher.group(3))
+            + matcher.group(4)
         : refresh;
   }
 
-  /** A cookie in the form of RFC 6265 §5.2; every byte stays that is in no Domain or Path attribute. */
+  /**
+   * A cookie in the form of RFC 6265 §5.2; every byte stays that is in no Domain or Path attribute.
+   */
   private static String cookie(String cookie, UrlMapping mapping) {
     String[] parts = cookie.split(";", -1);
     // The prefix obliges the user agent to take no other path (RFC 6265bis §4.1.3.2).
-    boolean hostPrefix = parts[0].stripLeading().regionMatches(true, 0, "__Host-", 0, "__Host-".length());
+    boolean hostPrefix =
+        parts[0].stripLeading().regionMatches(true, 0, "__Host-", 0, "__Host-".length());
     List<String> external = new ArrayList<>(List.of(parts[0]));
     for (int i = 1; i < parts.length; i++) {
       int equals = parts[i].indexOf('=');
-      String name = equals < 0 ? "" : parts[i].substring(0, equals).strip().toLowerCase(Locale.ROOT);
+      String name =
+          equals < 0 ? "" : parts[i].substring(0, equals).strip().toLowerCase(Locale.ROOT);
       String value = parts[i].substring(equals + 1).strip();
       if (name.equals("path") && value.startsWith("/") && !hostPrefix) {
         external.add(" Path=" + mapping.toExternalCookiePath(value));

@@ -6,23 +6,51 @@ import java.util.stream.Collectors;
 
 /** What of a message's trailers may travel. For the engine. */
 public final class Trailers {
-  /** What a sender must not put there (RFC 9110 §6.5.1), since it would change how the message is framed, routed or believed. */
+  /**
+   * What a sender must not put there (RFC 9110 §6.5.1), since it would change how the message is
+   * framed, routed or believed.
+   */
   private static final Set<String> FORBIDDEN =
       Set.of(
-          "age", "authorization", "cache-control", "content-encoding", "content-length", "content-location", "content-range",
-          "content-type", "cookie", "date", "expect", "expires", "host", "location", "max-forwards", "origin", "pragma", "range", "refresh",
-          "retry-after", "set-cookie", "trailer", "vary", "warning", "www-authenticate", "x-request-id");
+          "age",
+          "authorization",
+          "cache-control",
+          "content-encoding",
+          "content-length",
+          "content-location",
+          "content-range",
+          "content-type",
+          "cookie",
+          "date",
+          "expect",
+          "expires",
+          "host",
+          "location",
+          "max-forwards",
+          "origin",
+          "pragma",
+          "range",
+          "refresh",
+          "retry-after",
+          "set-cookie",
+          "trailer",
+          "vary",
+          "warning",
+          "www-authenticate",
+          "x-request-id");
 
   private Trailers() {}
 
   /**
-   * Removes what has no place in trailers, and what {@link RequestHeaders#clean} removes from headers: some servers add trailers to
-   * the headers, and so could be told an identity after all.
+   * Removes what has no place in trailers, and what {@link RequestHeaders#clean} removes from
+   * headers: some servers add trailers to the headers, and so could be told an identity after all.
    *
-   * @param identityHeaders the names that the application's origin takes an identity from; none for a response
+   * @param identityHeaders the names that the application's origin takes an identity from; none for
+   *     a response
    */
   public static void clean(HeaderMap trailers, Set<String> identityHeaders) {
-    Set<String> identity = identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
+    Set<String> identity =
+        identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
     HopByHop.remove(trailers);
     trailers.remove("TE");
     RequestHeaders.removeIf(

@@ -8,7 +8,10 @@ import java.util.Locale;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Between the external and the internal URLs of one application. Immutable; made once per application. For the engine. */
+/**
+ * Between the external and the internal URLs of one application. Immutable; made once per
+ * application. For the engine.
+ */
 public final class UrlMapping {
   private final String externalOrigin;
   private final String externalHost;
@@ -24,7 +27,8 @@ public final class UrlMapping {
   private UrlMapping(Application application) {
     URI external = application.externalUrl();
     URI internal = application.internalUrl();
-    externalOrigin = external.getScheme() + "://" + authority(external.getScheme(), external.getRawAuthority());
+    externalOrigin =
+        external.getScheme() + "://" + authority(external.getScheme(), external.getRawAuthority());
     externalHost = external.getHost().toLowerCase(Locale.ROOT);
     externalBase = external.getRawPath();
     internalScheme = internal.getScheme();
@@ -51,19 +55,24 @@ public final class UrlMapping {
    */
   public String toInternalPath(String externalPath) {
     if (!externalPath.startsWith(externalBase)) {
-      throw new IllegalArgumentException("the path must begin with " + externalBase + ": " + externalPath);
+      throw new IllegalArgumentException(
+          "the path must begin with " + externalBase + ": " + externalPath);
     }
     return internalBase + externalPath.substring(externalBase.length());
   }
 
-  /** What the origin gets as {@code Host}: its own authority, or the external one, as the application wants it. */
+  /**
+   * What the origin gets as {@code Host}: its own authority, or the external one, as the
+   * application wants it.
+   */
   public String hostHeader() {
     return hostHeader;
   }
 
   /**
-   * The external form of a URL reference (RFC 3986 §4.1) in a response, if it points at the origin, at a path that is published;
-   * any other reference as it is. Paths under {@link Exchange#RESERVED_PREFIX} stay, so that an application can link to them.
+   * The external form of a URL reference (RFC 3986 §4.1) in a response, if it points at the origin,
+   * at a path that is published; any other reference as it is. Paths under {@link
+   * Exchange#RESERVED_PREFIX} stay, so that an application can link to them.
    */
   public String toExternal(String reference) {
     if (reference.startsWith("//")) {
@@ -92,7 +101,8 @@ public final class UrlMapping {
       return reference;
     }
     String mapped = map(reference);
-    // Never as a path alone: of /app//evil.test it could make //evil.test, which names another host.
+    // Never as a path alone: of /app//evil.test it could make //evil.test, which names another
+    // host.
     return mapped == null ? reference : externalOrigin + mapped;
   }
 
@@ -112,8 +122,9 @@ public final class UrlMapping {
   }
 
   /**
-   * The external form of the Path of a cookie (RFC 6265 §5.1.4). A cookie of a path above the published one, or beside it, is
-   * confined to the published one: the rest of the external host belongs to other applications.
+   * The external form of the Path of a cookie (RFC 6265 §5.1.4). A cookie of a path above the
+   * published one, or beside it, is confined to the published one: the rest of the external host
+   * belongs to other applications.
    */
   String toExternalCookiePath(String path) {
     String mapped = mapPath(path);
@@ -133,7 +144,9 @@ public final class UrlMapping {
   private static String authority(String scheme, String authority) {
     String lower = authority.toLowerCase(Locale.ROOT);
     String defaultPort = scheme.equals("https") ? ":443" : ":80";
-    return lower.endsWith(defaultPort) ? lower.substring(0, lower.length() - defaultPort.length()) : lower;
+    return lower.endsWith(defaultPort)
+        ? lower.substring(0, lower.length() - defaultPort.length())
+        : lower;
   }
 
   private static String withoutSlash(String base) {

@@ -20,7 +20,9 @@ record Authority(String host, String text) {
       Pattern.compile(
           "(\\[[0-9A-Fa-f:.]{2,45}]|" + LABEL + "(?:\\." + LABEL + ")*+)(?::([1-9][0-9]{0,4}))?");
 
-  /** The canonical form of the text, or null if it has none: it is malformed, or ends with a dot. */
+  /**
+   * The canonical form of the text, or null if it has none: it is malformed, or ends with a dot.
+   */
   static @Nullable Authority parse(String scheme, String text) {
     Matcher matcher = FORM.matcher(text);
     if (text.length() > MAX_HOST_LENGTH + ":65535".length() || !matcher.matches()) {

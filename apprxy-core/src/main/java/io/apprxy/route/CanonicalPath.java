@@ -9,9 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
 
 /**
- * The one form of a path. Two things are equalised, because RFC 3986 §6.2.2 calls them the same and no server tells them apart:
- * the case of hexadecimal digits, and the escapes of letters, digits and {@code - _ ~}. All else that two servers could read in
- * two ways is refused.
+ * The one form of a path. Two things are equalised, because RFC 3986 §6.2.2 calls them the same and
+ * no server tells them apart: the case of hexadecimal digits, and the escapes of letters, digits
+ * and {@code - _ ~}. All else that two servers could read in two ways is refused.
  */
 final class CanonicalPath {
   private static final BitSet UNRESERVED =
@@ -78,7 +78,8 @@ final class CanonicalPath {
 
   private static CharBuffer decode(byte[] octets) {
     try {
-      // A new decoder reports what is malformed: overlong forms, surrogates, lone octets (RFC 3629 §3).
+      // A new decoder reports what is malformed: overlong forms, surrogates, lone octets (RFC 3629
+      // §3).
       return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(octets));
     } catch (CharacterCodingException e) {
       throw ambiguous("the escapes of a path are UTF-8");
@@ -87,7 +88,8 @@ final class CanonicalPath {
 
   private static void refuseTricks(CharBuffer decoded) {
     if (decoded.chars().anyMatch(CanonicalPath::isTrick)) {
-      throw ambiguous("a path has no escape of a slash, backslash, dot, semicolon or control character");
+      throw ambiguous(
+          "a path has no escape of a slash, backslash, dot, semicolon or control character");
     }
   }
 
@@ -110,8 +112,8 @@ final class CanonicalPath {
   }
 
   /**
-   * {@code %252f} is a slash to a server that decodes twice, and {@code %25252f} to one that decodes three times. Other double
-   * escapes stand for a percent sign in a name, and pass.
+   * {@code %252f} is a slash to a server that decodes twice, and {@code %25252f} to one that
+   * decodes three times. Other double escapes stand for a percent sign in a name, and pass.
    */
   private static void refuseDoubleEscapes(String path) {
     for (int i = path.indexOf("%25"); i >= 0; i = path.indexOf("%25", i + 1)) {
@@ -125,7 +127,8 @@ final class CanonicalPath {
       int value = digit(path.charAt(digits)) << 4 | digit(path.charAt(digits + 1));
       // C0 and C1 begin nothing but overlong forms (RFC 3629 §3).
       if (value >= 0 && (value < 0x80 ? isTrick(value) : value == 0xC0 || value == 0xC1)) {
-        throw ambiguous("a path has no double escape of a slash, backslash, dot, semicolon or control character");
+        throw ambiguous(
+            "a path has no double escape of a slash, backslash, dot, semicolon or control character");
       }
     }
   }
@@ -138,7 +141,10 @@ final class CanonicalPath {
     return value;
   }
 
-  /** The value of a hexadecimal digit, or -1. {@link Character#digit} would also take digits of other scripts. */
+  /**
+   * The value of a hexadecimal digit, or -1. {@link Character#digit} would also take digits of
+   * other scripts.
+   */
   private static int digit(char c) {
     return c < 0x80 ? Character.digit(c, 16) : -1;
   }

@@ -6,10 +6,12 @@ import java.util.Locale;
 import java.util.function.BiConsumer;
 
 /**
- * Refuses messages that two parsers could read in two ways (RFC 9112 §6.3, §11.2), and those that are too large. Immutable.
+ * Refuses messages that two parsers could read in two ways (RFC 9112 §6.3, §11.2), and those that
+ * are too large. Immutable.
  *
  * @param maxHeaders the most header lines, at least 1. Default: 200
- * @param maxHeaderBytes the most characters of all header names and values together, at least 1. Default: 65536
+ * @param maxHeaderBytes the most characters of all header names and values together, at least 1.
+ *     Default: 65536
  */
 public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
   private static final int MAX_METHOD_LENGTH = 32;
@@ -23,7 +25,10 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
   public RequestGuard {
     if (maxHeaders < 1 || maxHeaderBytes < 1) {
       throw new IllegalArgumentException(
-          "maxHeaders and maxHeaderBytes must be at least 1: " + maxHeaders + ", " + maxHeaderBytes);
+          "maxHeaders and maxHeaderBytes must be at least 1: "
+              + maxHeaders
+              + ", "
+              + maxHeaderBytes);
     }
   }
 
@@ -42,17 +47,20 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
   /**
    * Checks method and headers. Host is left to {@link RequestTarget}.
    *
-   * @throws GatewayException if the request must not be served: {@link ErrorCode#METHOD_NOT_SUPPORTED} for CONNECT and TRACE,
-   *     {@link ErrorCode#HEADERS_TOO_LARGE} beyond the limits, {@link ErrorCode#AMBIGUOUS_MESSAGE} otherwise
+   * @throws GatewayException if the request must not be served: {@link
+   *     ErrorCode#METHOD_NOT_SUPPORTED} for CONNECT and TRACE, {@link ErrorCode#HEADERS_TOO_LARGE}
+   *     beyond the limits, {@link ErrorCode#AMBIGUOUS_MESSAGE} otherwise
    */
   public void check(String method, Lines headers) {
     if (method.length() > MAX_METHOD_LENGTH || !isToken(method)) {
       throw ambiguous("a method is a token of at most " + MAX_METHOD_LENGTH + " characters");
     }
     String upper = method.toUpperCase(Locale.ROOT);
-    // CONNECT makes an open proxy; TRACE and its Microsoft twin reflect the headers that a proxy adds (RFC 9110 §9.3.8).
+    // CONNECT makes an open proxy; TRACE and its Microsoft twin reflect the headers that a proxy
+    // adds (RFC 9110 §9.3.8).
     if (upper.equals("CONNECT") || upper.equals("TRACE") || upper.equals("TRACK")) {
-      throw new GatewayException(ErrorCode.METHOD_NOT_SUPPORTED, "CONNECT, TRACE and TRACK are not forwarded");
+      throw new GatewayException(
+          ErrorCode.METHOD_NOT_SUPPORTED, "CONNECT, TRACE and TRACK are not forwarded");
     }
     Framing framing = new Framing();
     headers.forEach(framing);
@@ -71,7 +79,8 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
       size += name.length() + value.length();
       if (lines > maxHeaders || size > maxHeaderBytes) {
         throw new GatewayException(
-            ErrorCode.HEADERS_TOO_LARGE, "more than " + maxHeaders + " headers or " + maxHeaderBytes + " characters");
+            ErrorCode.HEADERS_TOO_LARGE,
+            "more than " + maxHeaders + " headers or " + maxHeaderBytes + " characters");
       }
       if (!isToken(name)) {
         throw ambiguous("a header name is a token");
@@ -86,11 +95,15 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
       }
     }
 
-    /** RFC 9110 §8.6 lets a recipient repair "42, 42"; servers differ in whether they do, so it is refused. */
+    /**
+     * RFC 9110 §8.6 lets a recipient repair "42, 42"; servers differ in whether they do, so it is
+     * refused.
+     */
     private void contentLength(String value) {
       boolean digits = !value.isEmpty() && value.chars().allMatch(c -> c >= '0' && c <= '9');
       if (contentLength || !digits || value.length() > MAX_LENGTH_DIGITS) {
-        throw ambiguous("Content-Length is there once, as at most " + MAX_LENGTH_DIGITS + " digits");
+        throw ambiguous(
+            "Content-Length is there once, as at most " + MAX_LENGTH_DIGITS + " digits");
       }
       contentLength = true;
     }
@@ -109,7 +122,9 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
     }
   }
 
-  /** Visible characters, space, tab, and the octets beyond ASCII that RFC 9110 §5.5 calls obs-text. */
+  /**
+   * Visible characters, space, tab, and the octets beyond ASCII that RFC 9110 §5.5 calls obs-text.
+   */
   private static boolean mayStandInValue(int c) {
     return c == '\t' || (c >= ' ' && c != 0x7F && c <= 0xFF);
   }

@@ -7,12 +7,15 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where a request wants to go, in the one canonical form that routing, policy and forwarding see. Immutable.
+ * Where a request wants to go, in the one canonical form that routing, policy and forwarding see.
+ * Immutable.
  *
- * <p>The path is never repaired: dot segments, empty segments, backslashes, semicolons, fragments, controls, malformed escapes,
- * and escapes (also double ones) that hide any of these are refused. Only what RFC 3986 §6.2.2 calls equivalent is equalised:
- * escapes of letters, digits and {@code - _ ~} are decoded, the others get upper-case digits. The query takes no part in routing
- * and travels byte for byte; raw controls, spaces, {@code " # < > \} and characters beyond ASCII are refused in it.
+ * <p>The path is never repaired: dot segments, empty segments, backslashes, semicolons, fragments,
+ * controls, malformed escapes, and escapes (also double ones) that hide any of these are refused.
+ * Only what RFC 3986 §6.2.2 calls equivalent is equalised: escapes of letters, digits and {@code -
+ * _ ~} are decoded, the others get upper-case digits. The query takes no part in routing and
+ * travels byte for byte; raw controls, spaces, {@code " # < > \} and characters beyond ASCII are
+ * refused in it.
  */
 public final class RequestTarget {
   private final String scheme;
@@ -31,42 +34,50 @@ public final class RequestTarget {
    * Parses a target.
    *
    * @param scheme the scheme that the client used: {@code https} or {@code http}
-   * @param rawTarget the request target as it stood in the request line (RFC 9112 §3.2): origin-form, or an absolute-form whose
-   *     scheme and authority are those of the request itself
+   * @param rawTarget the request target as it stood in the request line (RFC 9112 §3.2):
+   *     origin-form, or an absolute-form whose scheme and authority are those of the request itself
    * @param hostHeaders the values of all Host headers; there must be exactly one (RFC 9112 §3.2)
-   * @throws GatewayException with {@link ErrorCode#AMBIGUOUS_TARGET} or {@link ErrorCode#AMBIGUOUS_MESSAGE}, if two servers could
-   *     understand two different things; nothing else is thrown, whatever the input
+   * @throws GatewayException with {@link ErrorCode#AMBIGUOUS_TARGET} or {@link
+   *     ErrorCode#AMBIGUOUS_MESSAGE}, if two servers could understand two different things; nothing
+   *     else is thrown, whatever the input
    */
   public static RequestTarget parse(String scheme, String rawTarget, List<String> hostHeaders) {
-    Authority authority = hostHeaders.size() == 1 ? Authority.parse(scheme, hostHeaders.get(0)) : null;
+    Authority authority =
+        hostHeaders.size() == 1 ? Authority.parse(scheme, hostHeaders.get(0)) : null;
     if (authority == null) {
       throw new GatewayException(
-          ErrorCode.AMBIGUOUS_MESSAGE, "a request has one valid Host, and not " + hostHeaders.size() + " or an invalid one");
+          ErrorCode.AMBIGUOUS_MESSAGE,
+          "a request has one valid Host, and not " + hostHeaders.size() + " or an invalid one");
     }
-    String reference = rawTarget.startsWith("/") ? rawTarget : afterAuthority(scheme, authority, rawTarget);
+    String reference =
+        rawTarget.startsWith("/") ? rawTarget : afterAuthority(scheme, authority, rawTarget);
     int mark = reference.indexOf('?');
     if (mark < 0) {
       return new RequestTarget(scheme, authority, CanonicalPath.of(reference), null);
     }
     String query = reference.substring(mark + 1);
     if (!query.chars().allMatch(RequestTarget::mayStandInQuery)) {
-      throw new GatewayException(ErrorCode.AMBIGUOUS_TARGET, "a query has visible ASCII, without \" # < > \\");
+      throw new GatewayException(
+          ErrorCode.AMBIGUOUS_TARGET, "a query has visible ASCII, without \" # < > \\");
     }
-    return new RequestTarget(scheme, authority, CanonicalPath.of(reference.substring(0, mark)), query);
+    return new RequestTarget(
+        scheme, authority, CanonicalPath.of(reference.substring(0, mark)), query);
   }
 
   private static String afterAuthority(String scheme, Authority authority, String absolute) {
     String prefix = scheme + "://";
     if (!absolute.regionMatches(true, 0, prefix, 0, prefix.length())) {
       throw new GatewayException(
-          ErrorCode.AMBIGUOUS_TARGET, "a target begins with a slash, or with the scheme of the request");
+          ErrorCode.AMBIGUOUS_TARGET,
+          "a target begins with a slash, or with the scheme of the request");
     }
     int end = prefix.length();
     while (end < absolute.length() && "/?#\\".indexOf(absolute.charAt(end)) < 0) {
       end++;
     }
     if (!authority.equals(Authority.parse(scheme, absolute.substring(prefix.length(), end)))) {
-      throw new GatewayException(ErrorCode.AMBIGUOUS_TARGET, "an absolute target has the authority of Host, and no user");
+      throw new GatewayException(
+          ErrorCode.AMBIGUOUS_TARGET, "an absolute target has the authority of Host, and no user");
     }
     String rest = absolute.substring(end);
     return rest.isEmpty() || rest.startsWith("?") ? "/" + rest : rest;
@@ -96,7 +107,10 @@ public final class RequestTarget {
     return path;
   }
 
-  /** The query without its question mark, byte for byte as the client sent it, or null if there is no question mark. */
+  /**
+   * The query without its question mark, byte for byte as the client sent it, or null if there is
+   * no question mark.
+   */
   public @Nullable String query() {
     return query;
   }

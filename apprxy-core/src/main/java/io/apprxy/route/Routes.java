@@ -3,7 +3,6 @@ package io.apprxy.route;
 import static java.util.Comparator.comparing;
 
 import io.apprxy.Application;
-import io.apprxy.Application.ExternalAuthentication;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import java.net.URI;
@@ -18,7 +17,7 @@ public final class Routes {
   /** Of two applications of a host, the one that answers for the gateway's own paths. */
   private static final Comparator<Application> RESERVED_ORDER =
       comparing(Application::externalAuthentication) // PRE_AUTHENTICATION is declared first
-          .thenComparing(application -> path(application).length())
+          .thenComparingInt(application -> path(application).length())
           .thenComparing(Application::id);
 
   private final Map<String, Site> sites;
@@ -30,8 +29,9 @@ public final class Routes {
   /**
    * Routes to these applications.
    *
-   * @throws IllegalArgumentException if two share an id or an external URL, or an external URL is not canonical or lies under
-   *     {@link Exchange#RESERVED_PREFIX}; the message names the applications
+   * @throws IllegalArgumentException if two share an id or an external URL, or an external URL is
+   *     not canonical or lies under {@link Exchange#RESERVED_PREFIX}; the message names the
+   *     applications
    */
   public static Routes of(Collection<Application> applications) {
     Map<String, Application> byId = new HashMap<>();
@@ -40,7 +40,12 @@ public final class Routes {
       Application same = byId.putIfAbsent(application.id(), application);
       if (same != null) {
         throw new IllegalArgumentException(
-            "two applications have the id " + same.id() + ": " + same.externalUrl() + " and " + application.externalUrl());
+            "two applications have the id "
+                + same.id()
+                + ": "
+                + same.externalUrl()
+                + " and "
+                + application.externalUrl());
       }
       sites.computeIfAbsent(site(application), key -> new Site()).add(application);
     }
@@ -48,22 +53,24 @@ public final class Routes {
   }
 
   /**
-   * The application that serves the target: of those at its scheme, host and port, the one whose path is the longest prefix. A
-   * reserved path belongs to one fixed application of the host: the pre-authenticated one with the shortest path. Null if there
-   * is none.
+   * The application that serves the target: of those at its scheme, host and port, the one whose
+   * path is the longest prefix. A reserved path belongs to one fixed application of the host: the
+   * pre-authenticated one with the shortest path. Null if there is none.
    */
   public @Nullable Application find(RequestTarget target) {
     Site site = site(target);
     if (site == null) {
       return null;
     }
-    return target.path().startsWith(Exchange.RESERVED_PREFIX) ? site.reserved : site.longestPrefix(target.path());
+    return target.path().startsWith(Exchange.RESERVED_PREFIX)
+        ? site.reserved
+        : site.longestPrefix(target.path());
   }
 
   /**
-   * Where to redirect (308) a target that lacks the slash at its end, as a path with query: {@code /wiki/?x} for {@code /wiki?x}
-   * and an application at {@code /wiki/}; null if no redirect is due. Relative links would not work otherwise. To be asked
-   * before {@link #find}.
+   * Where to redirect (308) a target that lacks the slash at its end, as a path with query: {@code
+   * /wiki/?x} for {@code /wiki?x} and an application at {@code /wiki/}; null if no redirect is due.
+   * Relative links would not work otherwise. To be asked before {@link #find}.
    */
   public @Nullable String redirect(RequestTarget target) {
     Site site = site(target);
@@ -83,7 +90,10 @@ public final class Routes {
     Authority authority = Authority.parse(url.getScheme(), url.getRawAuthority());
     if (authority == null) {
       throw new IllegalArgumentException(
-          "application " + application.id() + ": externalUrl must have a plain host and port: " + url);
+          "application "
+              + application.id()
+              + ": externalUrl must have a plain host and port: "
+              + url);
     }
     return url.getScheme() + "://" + authority.text();
   }
@@ -103,7 +113,12 @@ public final class Routes {
       Application same = byPath.putIfAbsent(path, application);
       if (same != null) {
         throw new IllegalArgumentException(
-            "applications " + same.id() + " and " + application.id() + " have the same externalUrl: " + application.externalUrl());
+            "applications "
+                + same.id()
+                + " and "
+                + application.id()
+                + " have the same externalUrl: "
+                + application.externalUrl());
       }
       longest = Math.max(longest, path.length());
       if (reserved == null || RESERVED_ORDER.compare(application, reserved) < 0) {
@@ -115,7 +130,12 @@ public final class Routes {
       String path = path(application);
       if (path.startsWith(Exchange.RESERVED_PREFIX)) {
         throw new IllegalArgumentException(
-            "application " + application.id() + ": externalUrl must not lie under " + Exchange.RESERVED_PREFIX + ": " + path);
+            "application "
+                + application.id()
+                + ": externalUrl must not lie under "
+                + Exchange.RESERVED_PREFIX
+                + ": "
+                + path);
       }
       try {
         if (CanonicalPath.of(path).equals(path)) {
@@ -126,12 +146,22 @@ public final class Routes {
             "application " + application.id() + ": externalUrl must have a plain path: " + path, e);
       }
       throw new IllegalArgumentException(
-          "application " + application.id() + ": externalUrl must be written as " + CanonicalPath.of(path) + ", not " + path);
+          "application "
+              + application.id()
+              + ": externalUrl must be written as "
+              + CanonicalPath.of(path)
+              + ", not "
+              + path);
     }
 
-    /** Looks no further to the right than the longest path published, so that a path full of slashes costs nothing. */
+    /**
+     * Looks no further to the right than the longest path published, so that a path full of slashes
+     * costs nothing.
+     */
     @Nullable Application longestPrefix(String path) {
-      for (int slash = path.lastIndexOf('/', longest - 1); slash >= 0; slash = path.lastIndexOf('/', slash - 1)) {
+      for (int slash = path.lastIndexOf('/', longest - 1);
+          slash >= 0;
+          slash = path.lastIndexOf('/', slash - 1)) {
         Application application = byPath.get(path.substring(0, slash + 1));
         if (application != null) {
           return application;

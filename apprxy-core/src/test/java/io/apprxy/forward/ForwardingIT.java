@@ -37,16 +37,21 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The last hop with real sockets: a gateway, a direct origin, and clients and origins that misbehave. */
+/**
+ * The last hop with real sockets: a gateway, a direct origin, and clients and origins that
+ * misbehave.
+ */
 @Timeout(120)
 class ForwardingIT {
   private static final int BIG = 96 * 1024 * 1024;
 
-  private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  private final HttpClient client =
+      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
   @Test
   void bigUpload_arrivesIntact() throws Exception {
-    try (Origin origin = new Origin(blocking(exchange -> answer(exchange, digest(exchange.getInputStream()))));
+    try (Origin origin =
+            new Origin(blocking(exchange -> answer(exchange, digest(exchange.getInputStream()))));
         RunningGateway gateway = new RunningGateway(origin.port)) {
       HttpResponse<String> response =
           client.send(
@@ -90,7 +95,10 @@ class ForwardingIT {
                   while (body.indexOf("\r\n\r\n") < 0) {
                     body.append((char) connection.getInputStream().read());
                   }
-                  String got = body.toString().toLowerCase(java.util.Locale.ROOT).contains("x-sum: 42") ? "yes" : "no";
+                  String got =
+                      body.toString().toLowerCase(java.util.Locale.ROOT).contains("x-sum: 42")
+                          ? "yes"
+                          : "no";
                   RawOrigin.write(
                       connection,
                       "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nTrailer: X-Check\n\n3\n"
@@ -115,7 +123,10 @@ class ForwardingIT {
         RawClient raw = new RawClient(gateway.port)) {
       raw.send("HEAD / HTTP/1.1\nHost: localhost:" + gateway.port + "\nConnection: close\n\n");
       String response = raw.readToEnd();
-      assertThat(response).startsWith("HTTP/1.1 200").containsIgnoringCase("content-length: 5").endsWith("\r\n\r\n");
+      assertThat(response)
+          .startsWith("HTTP/1.1 200")
+          .containsIgnoringCase("content-length: 5")
+          .endsWith("\r\n\r\n");
     }
   }
 
@@ -149,12 +160,17 @@ class ForwardingIT {
                   assertThat(head).containsIgnoringCase("expect: 100-continue");
                   RawOrigin.write(connection, "HTTP/1.1 100 Continue\n\n");
                   byte[] body = connection.getInputStream().readNBytes(5);
-                  RawOrigin.write(connection, "HTTP/1.1 200 OK\nContent-Length: 5\n\n" + new String(body, StandardCharsets.US_ASCII));
+                  RawOrigin.write(
+                      connection,
+                      "HTTP/1.1 200 OK\nContent-Length: 5\n\n"
+                          + new String(body, StandardCharsets.US_ASCII));
                 });
         RunningGateway gateway = new RunningGateway(origin.port());
         RawClient raw = new RawClient(gateway.port)) {
       raw.send(
-          "PUT / HTTP/1.1\nHost: localhost:" + gateway.port + "\nContent-Length: 5\nExpect: 100-continue\nConnection: close\n\n");
+          "PUT / HTTP/1.1\nHost: localhost:"
+              + gateway.port
+              + "\nContent-Length: 5\nExpect: 100-continue\nConnection: close\n\n");
       raw.readUntil("HTTP/1.1 100 Continue\r\n\r\n");
       raw.send("hello");
       assertThat(raw.readToEnd()).startsWith("HTTP/1.1 200").endsWith("hello");
@@ -167,11 +183,16 @@ class ForwardingIT {
             new RawOrigin(
                 (connection, number) -> {
                   RawOrigin.head(connection);
-                  RawOrigin.write(connection, "HTTP/1.1 417 Expectation Failed\nContent-Length: 0\nConnection: close\n\n");
+                  RawOrigin.write(
+                      connection,
+                      "HTTP/1.1 417 Expectation Failed\nContent-Length: 0\nConnection: close\n\n");
                 });
         RunningGateway gateway = new RunningGateway(origin.port());
         RawClient raw = new RawClient(gateway.port)) {
-      raw.send("PUT / HTTP/1.1\nHost: localhost:" + gateway.port + "\nContent-Length: 5\nExpect: 100-continue\n\n");
+      raw.send(
+          "PUT / HTTP/1.1\nHost: localhost:"
+              + gateway.port
+              + "\nContent-Length: 5\nExpect: 100-continue\n\n");
       assertThat(raw.readUntil("\r\n\r\n")).startsWith("HTTP/1.1 417");
     }
   }
@@ -186,7 +207,8 @@ class ForwardingIT {
                   RawOrigin.write(connection, "HTTP/1.1 200 OK\n" + truncated);
                 });
         RunningGateway gateway = new RunningGateway(origin.port())) {
-      assertThatThrownBy(() -> client.send(request(gateway, "/half"), HttpResponse.BodyHandlers.ofString()))
+      assertThatThrownBy(
+              () -> client.send(request(gateway, "/half"), HttpResponse.BodyHandlers.ofString()))
           .isInstanceOf(IOException.class);
     }
   }
@@ -197,11 +219,14 @@ class ForwardingIT {
             new RawOrigin(
                 (connection, number) -> {
                   RawOrigin.head(connection);
-                  RawOrigin.write(connection, "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n4\nhalf\n");
+                  RawOrigin.write(
+                      connection, "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n4\nhalf\n");
                 });
         RunningGateway gateway = new RunningGateway(origin.port());
         RawClient raw = new RawClient(gateway.port)) {
-      assertThat(raw.get("/").readToEnd()).containsIgnoringCase("transfer-encoding: chunked").doesNotContain("\r\n0\r\n");
+      assertThat(raw.get("/").readToEnd())
+          .containsIgnoringCase("transfer-encoding: chunked")
+          .doesNotContain("\r\n0\r\n");
     }
   }
 
@@ -247,7 +272,8 @@ class ForwardingIT {
                 });
         RunningGateway gateway = new RunningGateway(origin.port())) {
       try (RawClient raw = new RawClient(gateway.port)) {
-        raw.send("POST / HTTP/1.1\nHost: localhost:" + gateway.port + "\nContent-Length: 1000\n\nsome");
+        raw.send(
+            "POST / HTTP/1.1\nHost: localhost:" + gateway.port + "\nContent-Length: 1000\n\nsome");
         assertThat(begun.await(30, TimeUnit.SECONDS)).isTrue();
       }
       assertThat(originSawTheEnd.await(30, TimeUnit.SECONDS)).isTrue();
@@ -261,11 +287,16 @@ class ForwardingIT {
             new RawOrigin(
                 (connection, number) -> {
                   RawOrigin.head(connection);
-                  RawOrigin.write(connection, "HTTP/1.1 200 OK\nContent-Type: text/event-stream\nTransfer-Encoding: chunked\n\n");
+                  RawOrigin.write(
+                      connection,
+                      "HTTP/1.1 200 OK\nContent-Type: text/event-stream\nTransfer-Encoding: chunked\n\n");
                   try {
-                    for (String event = events.take(); !event.equals("end"); event = events.take()) {
+                    for (String event = events.take();
+                        !event.equals("end");
+                        event = events.take()) {
                       String line = "data: " + event + "\n\n";
-                      RawOrigin.write(connection, Integer.toHexString(line.length() + 2) + "\n" + line + "\n");
+                      RawOrigin.write(
+                          connection, Integer.toHexString(line.length() + 2) + "\n" + line + "\n");
                     }
                     RawOrigin.write(connection, "0\n\n");
                   } catch (InterruptedException e) {
@@ -275,7 +306,8 @@ class ForwardingIT {
         RunningGateway gateway = new RunningGateway(origin.port());
         RawClient raw = new RawClient(gateway.port)) {
       raw.get("/events").readUntil("\r\n\r\n");
-      // Each event is sent only after the one before has been received: nothing may wait in a buffer.
+      // Each event is sent only after the one before has been received: nothing may wait in a
+      // buffer.
       for (String event : new String[] {"one", "two", "three"}) {
         events.add(event);
         assertThat(raw.readUntil("data: " + event + "\r\n\r\n")).contains(event);
@@ -311,7 +343,8 @@ class ForwardingIT {
       nobodyListens = free.getLocalPort();
     }
     try (RunningGateway gateway = new RunningGateway(nobodyListens)) {
-      HttpResponse<String> response = client.send(request(gateway, "/"), HttpResponse.BodyHandlers.ofString());
+      HttpResponse<String> response =
+          client.send(request(gateway, "/"), HttpResponse.BodyHandlers.ofString());
       assertThat(response.statusCode()).isEqualTo(502);
       assertThat(response.body()).contains("APX-601");
     }
@@ -327,8 +360,10 @@ class ForwardingIT {
                   await(end);
                 });
         RunningGateway gateway =
-            new RunningGateway(origin.port(), a -> a.applicationServerTimeout(Duration.ofMillis(300)))) {
-      HttpResponse<String> response = client.send(request(gateway, "/"), HttpResponse.BodyHandlers.ofString());
+            new RunningGateway(
+                origin.port(), a -> a.applicationServerTimeout(Duration.ofMillis(300)))) {
+      HttpResponse<String> response =
+          client.send(request(gateway, "/"), HttpResponse.BodyHandlers.ofString());
       assertThat(response.statusCode()).isEqualTo(504);
       assertThat(response.body()).contains("APX-602");
     } finally {
@@ -344,7 +379,8 @@ class ForwardingIT {
                   RawOrigin.head(connection);
                   RawOrigin.write(connection, "HTTP/1.1 200 OK\nContent-Length: 1\n\n" + number);
                   if (number == 0) {
-                    RawOrigin.head(connection); // takes the second request, and dies without an answer
+                    RawOrigin.head(
+                        connection); // takes the second request, and dies without an answer
                   }
                 });
         RunningGateway gateway = new RunningGateway(origin.port());
@@ -369,7 +405,10 @@ class ForwardingIT {
         RawClient raw = new RawClient(gateway.port)) {
       raw.send("GET / HTTP/1.1\nHost: localhost:" + gateway.port + "\n\n");
       raw.readUntil("\r\n\r\n0");
-      raw.send("POST / HTTP/1.1\nHost: localhost:" + gateway.port + "\nContent-Length: 0\nConnection: close\n\n");
+      raw.send(
+          "POST / HTTP/1.1\nHost: localhost:"
+              + gateway.port
+              + "\nContent-Length: 0\nConnection: close\n\n");
       assertThat(raw.readToEnd()).startsWith("HTTP/1.1 502");
       assertThat(origin.connections).hasValue(1);
     }
@@ -378,12 +417,15 @@ class ForwardingIT {
   @ParameterizedTest
   @EnumSource(Fault.class)
   void faultyOrigin_neverLooksLikeAWholeAnswer(Fault fault) {
-    WireMockServer origin = new WireMockServer(WireMockConfiguration.options().bindAddress("127.0.0.1").dynamicPort());
+    WireMockServer origin =
+        new WireMockServer(WireMockConfiguration.options().bindAddress("127.0.0.1").dynamicPort());
     origin.start();
     try (RunningGateway gateway = new RunningGateway(origin.port())) {
-      origin.stubFor(WireMock.any(WireMock.anyUrl()).willReturn(WireMock.aResponse().withFault(fault)));
+      origin.stubFor(
+          WireMock.any(WireMock.anyUrl()).willReturn(WireMock.aResponse().withFault(fault)));
       try {
-        HttpResponse<String> response = client.send(request(gateway, "/"), HttpResponse.BodyHandlers.ofString());
+        HttpResponse<String> response =
+            client.send(request(gateway, "/"), HttpResponse.BodyHandlers.ofString());
         assertThat(response.statusCode()).isEqualTo(502);
         assertThat(response.body()).contains("APX-60");
       } catch (IOException broken) {
@@ -400,7 +442,9 @@ class ForwardingIT {
   // ---- parts
 
   private static HttpRequest request(RunningGateway gateway, String path) {
-    return HttpRequest.newBuilder(URI.create(gateway.url(path))).timeout(Duration.ofSeconds(60)).build();
+    return HttpRequest.newBuilder(URI.create(gateway.url(path)))
+        .timeout(Duration.ofSeconds(60))
+        .build();
   }
 
   private static HttpHandler blocking(HttpHandler handler) {
@@ -486,7 +530,8 @@ class ForwardingIT {
                       protected void onFullTextMessage(
                           io.undertow.websockets.core.WebSocketChannel from,
                           io.undertow.websockets.core.BufferedTextMessage message) {
-                        io.undertow.websockets.core.WebSockets.sendText("echo " + message.getData(), from, null);
+                        io.undertow.websockets.core.WebSockets.sendText(
+                            "echo " + message.getData(), from, null);
                       }
                     });
             channel.resumeReceives();

@@ -17,13 +17,20 @@ final class RawClient implements AutoCloseable {
   }
 
   RawClient send(String text) throws IOException {
-    socket.getOutputStream().write(text.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
+    socket
+        .getOutputStream()
+        .write(text.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
     return this;
   }
 
   /** A GET with the Host that the gateway expects. */
   RawClient get(String path) throws IOException {
-    return send("GET " + path + " HTTP/1.1\nHost: localhost:" + socket.getPort() + "\nConnection: close\n\n");
+    return send(
+        "GET "
+            + path
+            + " HTTP/1.1\nHost: localhost:"
+            + socket.getPort()
+            + "\nConnection: close\n\n");
   }
 
   /** Everything until the peer closes; a reset counts as a close. */

@@ -6,7 +6,10 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** An origin that behaves on each connection exactly as the test says; connections are numbered from 0. */
+/**
+ * An origin that behaves on each connection exactly as the test says; connections are numbered from
+ * 0.
+ */
 final class RawOrigin implements AutoCloseable {
   final AtomicInteger connections = new AtomicInteger();
   private final ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
@@ -26,7 +29,8 @@ final class RawOrigin implements AutoCloseable {
       try {
         Socket connection = listener.accept();
         int number = connections.getAndIncrement();
-        Thread server = new Thread(() -> serve(behaviour, connection, number), "raw-origin-" + number);
+        Thread server =
+            new Thread(() -> serve(behaviour, connection, number), "raw-origin-" + number);
         server.setDaemon(true);
         server.start();
       } catch (IOException closed) {
@@ -57,7 +61,9 @@ final class RawOrigin implements AutoCloseable {
   }
 
   static void write(Socket connection, String text) throws IOException {
-    connection.getOutputStream().write(text.replace("\n", "\r\n").getBytes(java.nio.charset.StandardCharsets.ISO_8859_1));
+    connection
+        .getOutputStream()
+        .write(text.replace("\n", "\r\n").getBytes(java.nio.charset.StandardCharsets.ISO_8859_1));
     connection.getOutputStream().flush();
   }
 

@@ -9,7 +9,10 @@ import java.net.InetSocketAddress;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
-/** A gateway mounted in an Undertow of its own on a free loopback port, in plain text, in front of one passthrough origin. */
+/**
+ * A gateway mounted in an Undertow of its own on a free loopback port, in plain text, in front of
+ * one passthrough origin.
+ */
 final class RunningGateway implements AutoCloseable {
   private final Undertow server;
   private final Gateway gateway;

@@ -76,18 +76,55 @@ class JsonAccessLogTest {
   @Test
   void absentParts_areLeftOut() {
     AccessEvent event =
-        new AccessEvent(Instant.EPOCH, "1", null, "GET", null, 400, "APX-101", Duration.ZERO, 0, 0, "::1", null, null, null, null);
+        new AccessEvent(
+            Instant.EPOCH,
+            "1",
+            null,
+            "GET",
+            null,
+            400,
+            "APX-101",
+            Duration.ZERO,
+            0,
+            0,
+            "::1",
+            null,
+            null,
+            null,
+            null);
 
     assertThat(json(event).propertyNames())
-        .containsExactly("time", "id", "method", "status", "code", "duration_ms", "bytes_received", "bytes_sent", "client");
+        .containsExactly(
+            "time",
+            "id",
+            "method",
+            "status",
+            "code",
+            "duration_ms",
+            "bytes_received",
+            "bytes_sent",
+            "client");
     assertThat(json(event).get("code").asString()).isEqualTo("APX-101");
   }
 
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "a\r\n{\"forged\":1}", "a\"},{\"user\":\"admin", "\u2028x\u2029", "\u0085", "\u0000\u001b[2J", "{}", "{} {}", "\\", "\\u000a", "${jndi:x}",
-        "%d%n", "gr\u00fc\u00df", "\ud83d\ude00", "\ud83d", "\u202egnp.exe"
+        "a\r\n{\"forged\":1}",
+        "a\"},{\"user\":\"admin",
+        "\u2028x\u2029",
+        "\u0085",
+        "\u0000\u001b[2J",
+        "{}",
+        "{} {}",
+        "\\",
+        "\\u000a",
+        "${jndi:x}",
+        "%d%n",
+        "gr\u00fc\u00df",
+        "\ud83d\ude00",
+        "\ud83d",
+        "\u202egnp.exe"
       })
   void hostileValue_staysInsideItsProperty(String hostile) {
     AccessEvent event = event(hostile, hostile, hostile);

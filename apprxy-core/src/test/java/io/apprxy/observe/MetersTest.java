@@ -14,9 +14,28 @@ class MetersTest {
   private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
   private final Meters meters = Meters.in(registry);
 
-  private static AccessEvent event(@Nullable String application, String method, int status, @Nullable String code, @Nullable Duration origin) {
+  private static AccessEvent event(
+      @Nullable String application,
+      String method,
+      int status,
+      @Nullable String code,
+      @Nullable Duration origin) {
     return new AccessEvent(
-        Instant.EPOCH, "1", application, method, "/", status, code, Duration.ofMillis(30), 0, 0, "::1", null, null, null, origin);
+        Instant.EPOCH,
+        "1",
+        application,
+        method,
+        "/",
+        status,
+        code,
+        Duration.ofMillis(30),
+        0,
+        0,
+        "::1",
+        null,
+        null,
+        null,
+        origin);
   }
 
   @Test
@@ -25,11 +44,27 @@ class MetersTest {
     meters.request(event("wiki", "GET", 200, null, Duration.ofMillis(40)));
     meters.request(event("wiki", "POST", 403, "APX-301", null));
 
-    assertThat(registry.get("apprxy.requests").tags("application", "wiki", "method", "GET", "status", "200", "code", "none").timer().count())
+    assertThat(
+            registry
+                .get("apprxy.requests")
+                .tags("application", "wiki", "method", "GET", "status", "200", "code", "none")
+                .timer()
+                .count())
         .isEqualTo(2);
-    assertThat(registry.get("apprxy.requests").tags("method", "POST", "status", "403", "code", "APX-301").timer().totalTime(TimeUnit.MILLISECONDS))
+    assertThat(
+            registry
+                .get("apprxy.requests")
+                .tags("method", "POST", "status", "403", "code", "APX-301")
+                .timer()
+                .totalTime(TimeUnit.MILLISECONDS))
         .isEqualTo(30);
-    assertThat(registry.get("apprxy.origin").tags("application", "wiki").timer().totalTime(TimeUnit.MILLISECONDS)).isEqualTo(60);
+    assertThat(
+            registry
+                .get("apprxy.origin")
+                .tags("application", "wiki")
+                .timer()
+                .totalTime(TimeUnit.MILLISECONDS))
+        .isEqualTo(60);
     assertThat(registry.get("apprxy.origin").timers()).hasSize(1);
   }
 
@@ -38,7 +73,13 @@ class MetersTest {
     meters.stage("guard", Duration.ofMillis(5));
     meters.stage("guard", Duration.ofMillis(6));
 
-    assertThat(registry.get("apprxy.stage").tags("stage", "guard").timer().totalTime(TimeUnit.MILLISECONDS)).isEqualTo(11);
+    assertThat(
+            registry
+                .get("apprxy.stage")
+                .tags("stage", "guard")
+                .timer()
+                .totalTime(TimeUnit.MILLISECONDS))
+        .isEqualTo(11);
   }
 
   @Test
@@ -49,9 +90,18 @@ class MetersTest {
     }
 
     assertThat(registry.getMeters()).hasSizeLessThan(120);
-    assertThat(registry.getMeters()).extracting(Meter::getId).extracting(id -> id.getTag("method")).containsOnly("other", "GET");
-    assertThat(registry.getMeters()).extracting(Meter::getId).extracting(id -> id.getTag("application")).containsOnly("none");
-    assertThat(registry.getMeters()).extracting(Meter::getId).extracting(id -> id.getTag("status")).contains("200", "2xx", "5xx", "none");
+    assertThat(registry.getMeters())
+        .extracting(Meter::getId)
+        .extracting(id -> id.getTag("method"))
+        .containsOnly("other", "GET");
+    assertThat(registry.getMeters())
+        .extracting(Meter::getId)
+        .extracting(id -> id.getTag("application"))
+        .containsOnly("none");
+    assertThat(registry.getMeters())
+        .extracting(Meter::getId)
+        .extracting(id -> id.getTag("status"))
+        .contains("200", "2xx", "5xx", "none");
   }
 
   @Test

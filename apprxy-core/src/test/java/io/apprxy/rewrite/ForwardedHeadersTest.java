@@ -25,10 +25,16 @@ class ForwardedHeadersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"198.51.100.1", "192.0.2.6", "11.0.0.0", "9.255.255.255", "2001:db8:2::1"})
+  @ValueSource(
+      strings = {"198.51.100.1", "192.0.2.6", "11.0.0.0", "9.255.255.255", "2001:db8:2::1"})
   void peerThatWasNotNamed_isTheClient_whateverItSays(String peer) throws UnknownHostException {
     Client client =
-        client(peer, "X-Forwarded-For: 203.0.113.9", "Forwarded: for=203.0.113.9;proto=http", "X-Forwarded-Proto: http", "X-Real-IP: 1.1.1.1");
+        client(
+            peer,
+            "X-Forwarded-For: 203.0.113.9",
+            "Forwarded: for=203.0.113.9;proto=http",
+            "X-Forwarded-Proto: http",
+            "X-Real-IP: 1.1.1.1");
 
     assertThat(client).isEqualTo(new Client(peer, "https"));
   }
@@ -37,7 +43,8 @@ class ForwardedHeadersTest {
   void nobodyIsTrusted_byDefault() {
     Client client =
         ForwardedHeaders.trusting(List.of())
-            .client(InetAddress.getLoopbackAddress(), "https", headers("X-Forwarded-For: 203.0.113.9"));
+            .client(
+                InetAddress.getLoopbackAddress(), "https", headers("X-Forwarded-For: 203.0.113.9"));
 
     assertThat(client.address()).isEqualTo("127.0.0.1");
   }
@@ -61,14 +68,19 @@ class ForwardedHeadersTest {
         "203.0.113.9, 2001:db8:1::5 | 203.0.113.9",
         "::ffff:203.0.113.9 | 203.0.113.9"
       })
-  void trustedPeer_namesTheRightmostUntrusted(String forwardedFor, String address) throws UnknownHostException {
+  void trustedPeer_namesTheRightmostUntrusted(String forwardedFor, String address)
+      throws UnknownHostException {
     assertThat(client("10.0.0.1", "X-Forwarded-For: " + forwardedFor).address()).isEqualTo(address);
   }
 
   @Test
   void severalLines_areReadInOrder() throws UnknownHostException {
-    assertThat(client("10.0.0.1", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-For: 203.0.113.9").address()).isEqualTo("203.0.113.9");
-    assertThat(client("10.0.0.1", "Forwarded: for=1.2.3.4", "Forwarded: for=203.0.113.9").address()).isEqualTo("203.0.113.9");
+    assertThat(
+            client("10.0.0.1", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-For: 203.0.113.9")
+                .address())
+        .isEqualTo("203.0.113.9");
+    assertThat(client("10.0.0.1", "Forwarded: for=1.2.3.4", "Forwarded: for=203.0.113.9").address())
+        .isEqualTo("203.0.113.9");
   }
 
   @Test
@@ -90,8 +102,10 @@ class ForwardedHeadersTest {
         "for=\"a,b;c\", for=203.0.113.9 | 203.0.113.9 | https",
         "for=_hidden, for=unknown, for=203.0.113.9;ext=\"x;y,z\" | 203.0.113.9 | https"
       })
-  void forwarded_isReadAsRfc7239Says(String forwarded, String address, String scheme) throws UnknownHostException {
-    assertThat(client("10.0.0.1", "Forwarded: " + forwarded)).isEqualTo(new Client(address, scheme));
+  void forwarded_isReadAsRfc7239Says(String forwarded, String address, String scheme)
+      throws UnknownHostException {
+    assertThat(client("10.0.0.1", "Forwarded: " + forwarded))
+        .isEqualTo(new Client(address, scheme));
   }
 
   @ParameterizedTest
@@ -133,7 +147,9 @@ class ForwardedHeadersTest {
       })
   void trustedPeerThatIsUnclear_isRefused(String line) {
     assertThatThrownBy(() -> client("10.0.0.1", line))
-        .isInstanceOfSatisfying(GatewayException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.AMBIGUOUS_MESSAGE));
+        .isInstanceOfSatisfying(
+            GatewayException.class,
+            e -> assertThat(e.code()).isEqualTo(ErrorCode.AMBIGUOUS_MESSAGE));
   }
 
   /** The client sent the one that the proxy does not write. */
@@ -149,16 +165,23 @@ class ForwardedHeadersTest {
   @Test
   void agreeingHeaders_areTaken() throws UnknownHostException {
     Client client =
-        client("10.0.0.1", "Forwarded: for=203.0.113.9;proto=http", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: http");
+        client(
+            "10.0.0.1",
+            "Forwarded: for=203.0.113.9;proto=http",
+            "X-Forwarded-For: 203.0.113.9",
+            "X-Forwarded-Proto: http");
 
     assertThat(client).isEqualTo(new Client("203.0.113.9", "http"));
   }
 
   @Test
   void hugeHeader_isRefusedWithoutHarm() {
-    assertThatThrownBy(() -> client("10.0.0.1", "Forwarded: for=\"" + "\\a".repeat(30_000))).isInstanceOf(GatewayException.class);
-    assertThatThrownBy(() -> client("10.0.0.1", "Forwarded: " + "for=1.2.3.4,".repeat(5_000))).isInstanceOf(GatewayException.class);
-    assertThatThrownBy(() -> client("10.0.0.1", "X-Forwarded-For: " + ":".repeat(60_000))).isInstanceOf(GatewayException.class);
+    assertThatThrownBy(() -> client("10.0.0.1", "Forwarded: for=\"" + "\\a".repeat(30_000)))
+        .isInstanceOf(GatewayException.class);
+    assertThatThrownBy(() -> client("10.0.0.1", "Forwarded: " + "for=1.2.3.4,".repeat(5_000)))
+        .isInstanceOf(GatewayException.class);
+    assertThatThrownBy(() -> client("10.0.0.1", "X-Forwarded-For: " + ":".repeat(60_000)))
+        .isInstanceOf(GatewayException.class);
   }
 
   @ParameterizedTest
@@ -169,8 +192,10 @@ class ForwardedHeadersTest {
     "203.0.113.9, https, [::1], 'for=203.0.113.9;host=\"[::1]\";proto=https', 443",
     "203.0.113.9, https, [::1]:8443, 'for=203.0.113.9;host=\"[::1]:8443\";proto=https', 8443"
   })
-  void origin_isToldOneClient(String address, String scheme, String authority, String forwarded, String port) {
-    HeaderMap headers = headers("X-Forwarded-For: 1.1.1.1", "X-Forwarded-For: 2.2.2.2", "Forwarded: for=1.1.1.1");
+  void origin_isToldOneClient(
+      String address, String scheme, String authority, String forwarded, String port) {
+    HeaderMap headers =
+        headers("X-Forwarded-For: 1.1.1.1", "X-Forwarded-For: 2.2.2.2", "Forwarded: for=1.1.1.1");
 
     ForwardedHeaders.set(headers, new Client(address, scheme), authority);
 
@@ -184,8 +209,10 @@ class ForwardedHeadersTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "", "localhost", "example.com", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8/8", "10.0.0.1/8", "10.0.0/8", "10", "0xa.0.0.0",
-        "010.0.0.0/8", "::/129", "2001:db8::1/32", "fe80::1%eth0", "[::1]", "*", " 10.0.0.0/8", "10.0.0.0/8 ", "10.0.0.0/+8", ":", ":::"
+        "", "localhost", "example.com", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8/8",
+            "10.0.0.1/8", "10.0.0/8", "10", "0xa.0.0.0",
+        "010.0.0.0/8", "::/129", "2001:db8::1/32", "fe80::1%eth0", "[::1]", "*", " 10.0.0.0/8",
+            "10.0.0.0/8 ", "10.0.0.0/+8", ":", ":::"
       })
   void trustedProxy_thatIsNoNetwork_isRefused(String network) {
     assertThatThrownBy(() -> ForwardedHeaders.trusting(List.of(network)))
@@ -208,8 +235,10 @@ class ForwardedHeadersTest {
     "2001:db8::/33, 2001:db8:8000::, false",
     "::1, ::1, true"
   })
-  void network_containsItsAddresses(String network, String address, boolean contained) throws UnknownHostException {
-    assertThat(IpNetwork.parse(network).contains(InetAddress.getByName(address))).isEqualTo(contained);
+  void network_containsItsAddresses(String network, String address, boolean contained)
+      throws UnknownHostException {
+    assertThat(IpNetwork.parse(network).contains(InetAddress.getByName(address)))
+        .isEqualTo(contained);
   }
 
   /** The examples of RFC 5952 §4. */

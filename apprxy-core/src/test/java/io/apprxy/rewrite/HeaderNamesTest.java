@@ -8,7 +8,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class HeaderNamesTest {
   @ParameterizedTest
-  @ValueSource(strings = {"X-User", "x-user", "X_User", "x_user", "X_USER", "x-UsEr", "X.User", "X~User", "x'user", "X|User"})
+  @ValueSource(
+      strings = {
+        "X-User", "x-user", "X_User", "x_user", "X_USER", "x-UsEr", "X.User", "X~User", "x'user",
+        "X|User"
+      })
   void names_thatCgiCouldMix_areTheSame(String name) {
     assertThat(HeaderNames.sameSpelling("X-User", name)).isTrue();
     assertThat(HeaderNames.sameSpelling(name, "x_user")).isTrue();

@@ -31,11 +31,40 @@ class RequestHeadersTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "X-User", "x-user", "X_User", "x_USER", "X.User", "x-mail", "X-Mail", "X_MAIL", "authorization", "apprxy-assertion",
-        "Apprxy_Assertion", "X-Apprxy-User", "x_apprxy_user", "apprxy-upgrade", "Forwarded", "FORWARDED", "X-Forwarded-For",
-        "X_Forwarded_For", "x-forwarded-host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-User",
-        "X-Forwarded-Anything", "X-Real-IP", "x_real_ip", "True-Client-IP", "CF-Connecting-IP", "Client-IP", "X-Original-URL",
-        "X-Rewrite-URL", "Proxy", "Remote-User", "X-Remote-User"
+        "X-User",
+        "x-user",
+        "X_User",
+        "x_USER",
+        "X.User",
+        "x-mail",
+        "X-Mail",
+        "X_MAIL",
+        "authorization",
+        "apprxy-assertion",
+        "Apprxy_Assertion",
+        "X-Apprxy-User",
+        "x_apprxy_user",
+        "apprxy-upgrade",
+        "Forwarded",
+        "FORWARDED",
+        "X-Forwarded-For",
+        "X_Forwarded_For",
+        "x-forwarded-host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-User",
+        "X-Forwarded-Anything",
+        "X-Real-IP",
+        "x_real_ip",
+        "True-Client-IP",
+        "CF-Connecting-IP",
+        "Client-IP",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "Proxy",
+        "Remote-User",
+        "X-Remote-User"
       })
   void clientSuppliedTrustedHeader_isStripped(String name) {
     assertThat(cleaned(name + ": admin", name + ": second", "Accept: text/html"))
@@ -45,7 +74,18 @@ class RequestHeadersTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"Accept", "Host", "Content-Length", "X-Users", "X-Use", "X-Mailer", "Origin", "Range", "If-None-Match", "X-Custom_1"})
+      strings = {
+        "Accept",
+        "Host",
+        "Content-Length",
+        "X-Users",
+        "X-Use",
+        "X-Mailer",
+        "Origin",
+        "Range",
+        "If-None-Match",
+        "X-Custom_1"
+      })
   void ordinaryHeader_stays(String name) {
     assertThat(cleaned(name + ": a", name + ": b").get(name)).containsExactly("a", "b");
   }
@@ -53,7 +93,14 @@ class RequestHeadersTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Transfer-Encoding", "Upgrade",
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "TE",
+        "Transfer-Encoding",
+        "Upgrade",
         "HTTP2-Settings"
       })
   void hopByHopHeader_isRemoved(String name) {
@@ -62,21 +109,36 @@ class RequestHeadersTest {
 
   @Test
   void headerNamedByConnection_isRemoved() {
-    HeaderMap headers = cleaned("Connection: close, X-Hop ,, x-HOP2", "Connection: X-Hop3", "X-Hop: 1", "X-Hop2: 2", "X-Hop3: 3", "X: 4");
+    HeaderMap headers =
+        cleaned(
+            "Connection: close, X-Hop ,, x-HOP2",
+            "Connection: X-Hop3",
+            "X-Hop: 1",
+            "X-Hop2: 2",
+            "X-Hop3: 3",
+            "X: 4");
 
-    assertThat(headers).extracting(header -> header.getHeaderName().toString()).containsExactly("X");
+    assertThat(headers)
+        .extracting(header -> header.getHeaderName().toString())
+        .containsExactly("X");
   }
 
   @Test
   void connection_cannotRemoveFramingOrTarget() {
-    HeaderMap headers = cleaned("Connection: Host, Content-Length, Cache-Control", "Host: a", "Content-Length: 1", "Cache-Control: b");
+    HeaderMap headers =
+        cleaned(
+            "Connection: Host, Content-Length, Cache-Control",
+            "Host: a",
+            "Content-Length: 1",
+            "Cache-Control: b");
 
     assertThat(headers.size()).isEqualTo(3);
   }
 
   @Test
   void connection_cannotRemoveWhatIsSetAfterwards() {
-    HeaderMap headers = cleaned("Connection: X-User, X-Forwarded-For, X-Request-Id, apprxy-assertion, Forwarded");
+    HeaderMap headers =
+        cleaned("Connection: X-User, X-Forwarded-For, X-Request-Id, apprxy-assertion, Forwarded");
     headers.put(new HttpString("X-User"), "alice");
     ForwardedHeaders.set(headers, new ForwardedHeaders.Client("192.0.2.1", "https"), "h.test");
     headers.put(new HttpString("X-Request-Id"), "1");
@@ -90,7 +152,14 @@ class RequestHeadersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"trailers", "Trailers", "gzip, trailers", "trailers;q=0.5", "deflate;q=0.5, trailers"})
+  @ValueSource(
+      strings = {
+        "trailers",
+        "Trailers",
+        "gzip, trailers",
+        "trailers;q=0.5",
+        "deflate;q=0.5, trailers"
+      })
   void te_keepsTrailersAlone(String te) {
     assertThat(cleaned("TE: " + te, "Connection: TE").get("TE")).containsExactly("trailers");
   }
@@ -124,8 +193,15 @@ class RequestHeadersTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "a=b", "a=b;c=d", "a=b;  c=d ;;", "a=__Host-apprxy-session", "x__Host-apprxy-session=1", "__Host-other=1", "__Host-apprxy=1",
-        "a=\"b\\\"c\"; d={\"e\":1}", "gr\u00fc\u00df=1"
+        "a=b",
+        "a=b;c=d",
+        "a=b;  c=d ;;",
+        "a=__Host-apprxy-session",
+        "x__Host-apprxy-session=1",
+        "__Host-other=1",
+        "__Host-apprxy=1",
+        "a=\"b\\\"c\"; d={\"e\":1}",
+        "gr\u00fc\u00df=1"
       })
   void otherCookies_keepEveryByte(String sent) {
     assertThat(cleaned("Cookie: " + sent).get("Cookie")).containsExactly(sent);
@@ -133,7 +209,9 @@ class RequestHeadersTest {
 
   @Test
   void cookieLines_becomeOne() {
-    assertThat(cleaned("Cookie: a=b", "Cookie: __Host-apprxy-session=x; c=d", "cookie: e=f").get("Cookie"))
+    assertThat(
+            cleaned("Cookie: a=b", "Cookie: __Host-apprxy-session=x; c=d", "cookie: e=f")
+                .get("Cookie"))
         .containsExactly("a=b; c=d; e=f");
   }
 
@@ -141,14 +219,19 @@ class RequestHeadersTest {
   void lastHop_removesInternalHeadersAndCookies_butNotWhatTheGatewaySet() {
     HeaderMap headers =
         headers(
-            "apprxy-assertion: jwt", "Apprxy_Request_Id: 1", "X-Request-Id: 1", "X-Forwarded-For: 192.0.2.1", "X-User: alice",
+            "apprxy-assertion: jwt",
+            "Apprxy_Request_Id: 1",
+            "X-Request-Id: 1",
+            "X-Forwarded-For: 192.0.2.1",
+            "X-User: alice",
             "Cookie: __Host-apprxy-session=x; a=b");
 
     RequestHeaders.toOrigin(headers);
 
     assertThat(headers)
         .extracting(header -> header.getHeaderName() + ": " + header.getFirst())
-        .containsExactlyInAnyOrder("X-Request-Id: 1", "X-Forwarded-For: 192.0.2.1", "X-User: alice", "Cookie: a=b");
+        .containsExactlyInAnyOrder(
+            "X-Request-Id: 1", "X-Forwarded-For: 192.0.2.1", "X-User: alice", "Cookie: a=b");
   }
 
   @Test
@@ -157,14 +240,21 @@ class RequestHeadersTest {
 
     RequestHeaders.remove(headers, "x-User");
 
-    assertThat(headers).extracting(header -> header.getHeaderName().toString()).containsExactly("X-Users");
+    assertThat(headers)
+        .extracting(header -> header.getHeaderName().toString())
+        .containsExactly("X-Users");
   }
 
   private static final List<String> HANDSHAKE =
-      List.of("Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
+      List.of(
+          "Connection: keep-alive, Upgrade",
+          "Upgrade: websocket",
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
 
   private static HeaderMap handshakeWith(String... more) {
-    return headers(java.util.stream.Stream.concat(HANDSHAKE.stream(), java.util.stream.Stream.of(more)).toArray(String[]::new));
+    return headers(
+        java.util.stream.Stream.concat(HANDSHAKE.stream(), java.util.stream.Stream.of(more))
+            .toArray(String[]::new));
   }
 
   @Test
@@ -177,15 +267,26 @@ class RequestHeadersTest {
   void anythingElse_isNoWebSocketHandshake() {
     assertThat(RequestHeaders.isWebSocket("POST", handshakeWith())).isFalse();
     assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Content-Length: 5"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Transfer-Encoding: chunked"))).isFalse();
+    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Transfer-Encoding: chunked")))
+        .isFalse();
     assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Upgrade: h2c"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Sec-WebSocket-Key: second"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", headers("Connection: Upgrade", "Upgrade: websocket"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", headers("Upgrade: websocket", "Sec-WebSocket-Key: x"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", headers("Connection: Upgrade", "Upgrade: h2c", "Sec-WebSocket-Key: x"))).isFalse();
+    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Sec-WebSocket-Key: second")))
+        .isFalse();
+    assertThat(
+            RequestHeaders.isWebSocket("GET", headers("Connection: Upgrade", "Upgrade: websocket")))
+        .isFalse();
     assertThat(
             RequestHeaders.isWebSocket(
-                "GET", headers("Connection: Upgrade", "Upgrade: websocket, h2c", "Sec-WebSocket-Key: x")))
+                "GET", headers("Upgrade: websocket", "Sec-WebSocket-Key: x")))
+        .isFalse();
+    assertThat(
+            RequestHeaders.isWebSocket(
+                "GET", headers("Connection: Upgrade", "Upgrade: h2c", "Sec-WebSocket-Key: x")))
+        .isFalse();
+    assertThat(
+            RequestHeaders.isWebSocket(
+                "GET",
+                headers("Connection: Upgrade", "Upgrade: websocket, h2c", "Sec-WebSocket-Key: x")))
         .isFalse();
   }
 }

@@ -17,17 +17,23 @@ class ResponseHeadersTest {
   }
 
   private static final UrlMapping SAME_PATH =
-      UrlMapping.of(application("https://wiki.example.com/", "http://wiki.corp.test:8080/").build());
+      UrlMapping.of(
+          application("https://wiki.example.com/", "http://wiki.corp.test:8080/").build());
 
   private static final UrlMapping OTHER_PATH =
       UrlMapping.of(application("https://example.com/wiki/", "http://wiki.corp.test/app/").build());
 
-  private static final UrlMapping TO_ROOT = UrlMapping.of(application("https://example.com/wiki/", "https://wiki.corp.test/").build());
+  private static final UrlMapping TO_ROOT =
+      UrlMapping.of(application("https://example.com/wiki/", "https://wiki.corp.test/").build());
 
-  private static final UrlMapping FROM_ROOT = UrlMapping.of(application("https://wiki.example.com/", "http://corp.test/app/").build());
+  private static final UrlMapping FROM_ROOT =
+      UrlMapping.of(application("https://wiki.example.com/", "http://corp.test/app/").build());
 
   private static final UrlMapping HOST_KEPT =
-      UrlMapping.of(application("https://wiki.example.com/", "http://wiki.corp.test:8080/").translateHostHeader(false).build());
+      UrlMapping.of(
+          application("https://wiki.example.com/", "http://wiki.corp.test:8080/")
+              .translateHostHeader(false)
+              .build());
 
   // ---- requests
 
@@ -43,7 +49,9 @@ class ResponseHeadersTest {
   @ParameterizedTest
   @ValueSource(strings = {"/", "/wiki", "/wikis/x", "/WIKI/x", "", "/app/x"})
   void pathOfNobody_isRefused(String path) {
-    assertThatThrownBy(() -> OTHER_PATH.toInternalPath(path)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("/wiki/");
+    assertThatThrownBy(() -> OTHER_PATH.toInternalPath(path))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("/wiki/");
   }
 
   @Test
@@ -51,7 +59,10 @@ class ResponseHeadersTest {
     assertThat(SAME_PATH.hostHeader()).isEqualTo("wiki.corp.test:8080");
     assertThat(OTHER_PATH.hostHeader()).isEqualTo("wiki.corp.test");
     assertThat(HOST_KEPT.hostHeader()).isEqualTo("wiki.example.com");
-    assertThat(UrlMapping.of(application("https://A.test:443/", "http://B.Test:80/").build()).hostHeader()).isEqualTo("b.test");
+    assertThat(
+            UrlMapping.of(application("https://A.test:443/", "http://B.Test:80/").build())
+                .hostHeader())
+        .isEqualTo("b.test");
   }
 
   // ---- URLs in responses
@@ -82,10 +93,29 @@ class ResponseHeadersTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "http://wiki.corp.test:8080/app/x", "https://wiki.corp.test/app/x", "http://wiki.corp.test.evil.test/app/", "http://evil.test/app/",
-        "http://user@wiki.corp.test/app/", "http://wiki.corp.test@evil.test/app/", "http://wiki.corp.test/other", "http://wiki.corp.test/apps",
-        "http://wiki.corp.test", "/other", "/apps", "/APP/x", "x", "../x", "?x", "#x", "", "mailto:a@b", "javascript:alert(1)",
-        "/.apprxy/sign-out", "https://login.example.com/app/?r=http://wiki.corp.test/app/", "ws://wiki.corp.test/app/", "//evil.test/app/"
+        "http://wiki.corp.test:8080/app/x",
+        "https://wiki.corp.test/app/x",
+        "http://wiki.corp.test.evil.test/app/",
+        "http://evil.test/app/",
+        "http://user@wiki.corp.test/app/",
+        "http://wiki.corp.test@evil.test/app/",
+        "http://wiki.corp.test/other",
+        "http://wiki.corp.test/apps",
+        "http://wiki.corp.test",
+        "/other",
+        "/apps",
+        "/APP/x",
+        "x",
+        "../x",
+        "?x",
+        "#x",
+        "",
+        "mailto:a@b",
+        "javascript:alert(1)",
+        "/.apprxy/sign-out",
+        "https://login.example.com/app/?r=http://wiki.corp.test/app/",
+        "ws://wiki.corp.test/app/",
+        "//evil.test/app/"
       })
   void urlOfOthers_staysAsItIs(String url) {
     assertThat(location(OTHER_PATH, url)).isEqualTo(url);
@@ -121,15 +151,20 @@ class ResponseHeadersTest {
   @ValueSource(strings = {"/evil.test/", "\\evil.test/", "/\\evil.test", "\t/evil.test"})
   void mappedPath_neverBecomesAnotherHost(String rest) {
     assertThat(location(FROM_ROOT, "/app/" + rest)).isEqualTo("https://wiki.example.com/" + rest);
-    assertThat(location(FROM_ROOT, "http://corp.test/app/" + rest)).isEqualTo("https://wiki.example.com/" + rest);
+    assertThat(location(FROM_ROOT, "http://corp.test/app/" + rest))
+        .isEqualTo("https://wiki.example.com/" + rest);
   }
 
   @Test
   void originThatSeesTheExternalHost_mayUseItsOwnScheme() {
-    assertThat(location(HOST_KEPT, "http://wiki.example.com/x")).isEqualTo("https://wiki.example.com/x");
-    assertThat(location(HOST_KEPT, "https://wiki.example.com/x")).isEqualTo("https://wiki.example.com/x");
-    assertThat(location(HOST_KEPT, "http://wiki.corp.test:8080/x")).isEqualTo("https://wiki.example.com/x");
-    assertThat(location(SAME_PATH, "http://wiki.example.com/x")).isEqualTo("http://wiki.example.com/x");
+    assertThat(location(HOST_KEPT, "http://wiki.example.com/x"))
+        .isEqualTo("https://wiki.example.com/x");
+    assertThat(location(HOST_KEPT, "https://wiki.example.com/x"))
+        .isEqualTo("https://wiki.example.com/x");
+    assertThat(location(HOST_KEPT, "http://wiki.corp.test:8080/x"))
+        .isEqualTo("https://wiki.example.com/x");
+    assertThat(location(SAME_PATH, "http://wiki.example.com/x"))
+        .isEqualTo("http://wiki.example.com/x");
   }
 
   @ParameterizedTest
@@ -185,8 +220,12 @@ class ResponseHeadersTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "__Host-apprxy-session=evil; Path=/; Secure", "__host-APPRXY-session=evil", " \t__Host-apprxy-x=1", "=__Host-apprxy-session=evil",
-        "= __Host-apprxy-session=evil", "__Host-apprxy-session"
+        "__Host-apprxy-session=evil; Path=/; Secure",
+        "__host-APPRXY-session=evil",
+        " \t__Host-apprxy-x=1",
+        "=__Host-apprxy-session=evil",
+        "= __Host-apprxy-session=evil",
+        "__Host-apprxy-session"
       })
   void originCannotSetCookiesOfTheGateway(String cookie) {
     HeaderMap headers = new HeaderMap();
@@ -208,11 +247,23 @@ class ResponseHeadersTest {
   void internalAndHopByHopHeaders_areRemoved() {
     HeaderMap headers =
         headers(
-            "apprxy-error: APX-301", "Apprxy_Upgrade: websocket", "X-Apprxy-User: x", "Connection: X-Hop, close", "X-Hop: 1", "Keep-Alive: 5",
-            "Transfer-Encoding: chunked", "Upgrade: h2c", "Proxy-Authenticate: Basic", "TE: trailers", "Server: x", "ETag: \"1\"");
+            "apprxy-error: APX-301",
+            "Apprxy_Upgrade: websocket",
+            "X-Apprxy-User: x",
+            "Connection: X-Hop, close",
+            "X-Hop: 1",
+            "Keep-Alive: 5",
+            "Transfer-Encoding: chunked",
+            "Upgrade: h2c",
+            "Proxy-Authenticate: Basic",
+            "TE: trailers",
+            "Server: x",
+            "ETag: \"1\"");
 
     ResponseHeaders.clean(headers);
 
-    assertThat(headers).extracting(header -> header.getHeaderName().toString()).containsExactlyInAnyOrder("Server", "ETag");
+    assertThat(headers)
+        .extracting(header -> header.getHeaderName().toString())
+        .containsExactlyInAnyOrder("Server", "ETag");
   }
 }

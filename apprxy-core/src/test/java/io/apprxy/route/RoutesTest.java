@@ -14,11 +14,19 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class RoutesTest {
   private static Application application(String id, String externalUrl) {
-    return Application.builder(id).externalUrl(externalUrl).internalUrl("http://origin.test/").assignEveryone().build();
+    return Application.builder(id)
+        .externalUrl(externalUrl)
+        .internalUrl("http://origin.test/")
+        .assignEveryone()
+        .build();
   }
 
   private static Application passthrough(String id, String externalUrl) {
-    return Application.builder(id).externalUrl(externalUrl).internalUrl("http://origin.test/").passthrough().build();
+    return Application.builder(id)
+        .externalUrl(externalUrl)
+        .internalUrl("http://origin.test/")
+        .passthrough()
+        .build();
   }
 
   private static final Routes ROUTES =
@@ -61,7 +69,8 @@ class RoutesTest {
     "https, test, /,",
     "https, [2001:db8::1], /x, v6"
   })
-  void target_belongsToTheLongestPrefixOfItsHost(String scheme, String host, String target, String id) {
+  void target_belongsToTheLongestPrefixOfItsHost(
+      String scheme, String host, String target, String id) {
     assertThat(find(ROUTES, scheme, host, target)).isEqualTo(id);
   }
 
@@ -81,7 +90,8 @@ class RoutesTest {
                 application("long", "https://h.test/long/")));
     for (int i = 0; i < applications.size(); i++) {
       java.util.Collections.rotate(applications, 1);
-      assertThat(find(Routes.of(applications), "https", "h.test", "/.apprxy/callback?code=x")).isEqualTo("a");
+      assertThat(find(Routes.of(applications), "https", "h.test", "/.apprxy/callback?code=x"))
+          .isEqualTo("a");
     }
     assertThat(find(ROUTES, "https", "other.test", "/.apprxy/callback")).isEqualTo("only");
     assertThat(find(ROUTES, "https", "unknown.test", "/.apprxy/callback")).isNull();
@@ -100,12 +110,17 @@ class RoutesTest {
     "unknown.test, /wiki,"
   })
   void folderWithoutSlash_isRedirected(String host, String target, String location) {
-    assertThat(ROUTES.redirect(RequestTarget.parse("https", target, List.of(host)))).isEqualTo(location);
+    assertThat(ROUTES.redirect(RequestTarget.parse("https", target, List.of(host))))
+        .isEqualTo(location);
   }
 
   @Test
   void sameId_isRefused() {
-    assertThatThrownBy(() -> Routes.of(List.of(application("a", "https://a.test/"), application("a", "https://b.test/"))))
+    assertThatThrownBy(
+            () ->
+                Routes.of(
+                    List.of(
+                        application("a", "https://a.test/"), application("a", "https://b.test/"))))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("two applications have the id a: https://a.test/ and https://b.test/");
   }
@@ -118,7 +133,8 @@ class RoutesTest {
     "http://a.test:80/x/, http://a.test/x/"
   })
   void sameExternalUrl_inAnySpelling_isRefused(String one, String other) {
-    assertThatThrownBy(() -> Routes.of(List.of(application("one", one), application("other", other))))
+    assertThatThrownBy(
+            () -> Routes.of(List.of(application("one", one), application("other", other))))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("applications one and other have the same externalUrl");
   }
@@ -126,8 +142,10 @@ class RoutesTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "https://a.test/.apprxy/", "https://a.test/.apprxy/x/", "https://a.test//", "https://a.test/a//b/", "https://a.test/../",
-        "https://a.test/a;b/", "https://a.test/%2f/", "https://a.test/%77iki/", "https://a.test/%c3%a9/", "https://a.test:0/",
+        "https://a.test/.apprxy/", "https://a.test/.apprxy/x/", "https://a.test//",
+            "https://a.test/a//b/", "https://a.test/../",
+        "https://a.test/a;b/", "https://a.test/%2f/", "https://a.test/%77iki/",
+            "https://a.test/%c3%a9/", "https://a.test:0/",
         "https://a.test./"
       })
   void externalUrl_thatNoRequestCouldHave_isRefused(String url) {
