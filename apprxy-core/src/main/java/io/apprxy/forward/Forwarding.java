@@ -10,6 +10,7 @@ import io.undertow.client.ClientResponse;
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.io.IoCallback;
 import io.undertow.io.Sender;
+import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.protocols.http2.Http2StreamSinkChannel;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.protocol.http.HttpAttachments;
@@ -20,7 +21,6 @@ import io.undertow.util.Methods;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashSet;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -35,15 +35,19 @@ import org.xnio.channels.StreamSinkChannel;
 import org.xnio.channels.StreamSourceChannel;
 
 /**
- * One request on its way. All state belongs to the I/O thread of the exchange; what other threads tell is handed over to it.
+ * One request on its way. All state belongs to the I/O thread of the exchange; what other threads
+ * tell is handed over to it.
  *
- * <p>The order of things: {@link #attempt} picks a route, {@link #send} sends the request, {@link #respond} streams the response,
- * and exactly one of {@link #complete} and {@link #abort} ends it.
+ * <p>The order of things: {@link #attempt} picks a route, {@link #send} sends the request, {@link
+ * #respond} streams the response, and exactly one of {@link #complete} and {@link #abort} ends it.
  */
 final class Forwarding {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
 
-  /** An origin that closes while a body is sent may have answered first; its answer gets this long to arrive. */
+  /**
+   * An origin that closes while a body is sent may have answered first; its answer gets this long
+   * to arrive.
+   */
   private static final Duration EARLY_ANSWER = Duration.ofSeconds(2);
 
   private final HttpServerExchange exchange;
@@ -83,7 +87,10 @@ final class Forwarding {
     try {
       Route next = plan.route(tried);
       if (next == null) {
-        abort(lastFailure != null ? lastFailure : new GatewayException(ErrorCode.INTERNAL, "no route was given"));
+        abort(
+            lastFailure != null
+                ? lastFailure
+                : new GatewayException(ErrorCode.INTERNAL, "no route was given"));
         return;
       }
       route = next;
@@ -147,6 +154,12 @@ final class Forwarding {
     HeaderMap headers = request.getRequestHeaders();
     headers.remove(Forwarder.UPGRADE);
     headers.remove(Headers.TRANSFER_ENCODING);
+    if (upgrade != null) {
+      headers.remove(
+          Headers
+              .CONTENT_LENGTH); // Some clients say 0, which would end the stream that the upgrade
+      // needs.
+    }
     if (upgrade != null && to.carriesUpgrades()) {
       headers.put(Headers.CONNECTION, "Upgrade").put(Headers.UPGRADE, upgrade);
     } else if (upgrade != null) {
@@ -180,13 +193,23 @@ final class Forwarding {
     if (HttpContinue.requiresContinueResponse(exchange)) {
       // RFC 9110 §10.1.1: the origin, not we, says whether the body is wanted.
       to.setContinueHandler(informed -> onThread(this::sendContinue));
-      flushHeaders(to);
     }
+    flushHeaders(to);
     requestPump =
-        new Pump(exchange.getRequestChannel(), to.getRequestChannel(), thread, pool, new RequestEvents(to));
+        new Pump(
+            exchange.getRequestChannel(),
+            to.getRequestChannel(),
+            thread,
+            pool,
+            new RequestEvents(to));
     requestPump.start();
   }
 
+  /**
+   * Headers go out before anything can go wrong with the body. On HTTP/2 a stream that was given a
+   * number and never began would hold up every stream after it, and to reset it would be a
+   * connection error (RFC 9113 §5.1.1, §6.4).
+   */
   private static void flushHeaders(ClientExchange to) throws IOException {
     StreamSinkChannel sink = to.getRequestChannel();
     if (!sink.flush()) {
@@ -274,6 +297,7 @@ final class Forwarding {
       return;
     }
     ClientResponse response = from.getResponse();
+    String switched = switchedProtocol(response);
     progress();
     try {
       plan.responseBegins(response, exchange.getResponseHeaders());
@@ -283,21 +307,26 @@ final class Forwarding {
     }
     responseBegun = true;
     exchange.setStatusCode(response.getResponseCode());
-    String switched = switchedProtocol(response);
     if (switched != null) {
       switchProtocols(from, switched);
     } else if (upgrade != null && response.getResponseCode() == 101) {
-      abort(new GatewayException(ErrorCode.ORIGIN_BROKEN, "the origin switched to a protocol that nobody asked for"));
+      abort(
+          new GatewayException(
+              ErrorCode.ORIGIN_BROKEN, "the origin switched to a protocol that nobody asked for"));
     } else {
       frameResponse(response.getResponseCode());
       respondWith(from.getResponseChannel(), exchange.getResponseChannel());
     }
   }
 
-  /** Without a length, Undertow would end a response to {@code Connection: close} by closing: cut off, it would look whole. */
+  /**
+   * Without a length, Undertow would end a response to {@code Connection: close} by closing: cut
+   * off, it would look whole.
+   */
   private void frameResponse(int status) {
     HeaderMap headers = exchange.getResponseHeaders();
-    boolean mayHaveBody = status != 204 && status != 304 && !exchange.getRequestMethod().equals(Methods.HEAD);
+    boolean mayHaveBody =
+        status != 204 && status != 304 && !exchange.getRequestMethod().equals(Methods.HEAD);
     if (exchange.isHttp11() && mayHaveBody && !headers.contains(Headers.CONTENT_LENGTH)) {
       headers.put(Headers.TRANSFER_ENCODING, "chunked");
     }
@@ -327,13 +356,18 @@ final class Forwarding {
       exchange.getResponseHeaders().remove(Headers.CONTENT_LENGTH);
       exchange.upgradeChannel(
           protocol,
-          (client, upgraded) -> onThread(() -> join(from, client.getSourceChannel(), client.getSinkChannel())));
+          (client, upgraded) ->
+              onThread(() -> join(from, client.getSourceChannel(), client.getSinkChannel())));
       exchange.endExchange();
     }
   }
 
-  /** Two streams in opposite directions, each ending on its own (a half-closed connection stays half open). */
-  private void join(ClientExchange from, StreamSourceChannel fromClient, StreamSinkChannel toClient) {
+  /**
+   * Two streams in opposite directions, each ending on its own (a half-closed connection stays half
+   * open).
+   */
+  private void join(
+      ClientExchange from, StreamSourceChannel fromClient, StreamSinkChannel toClient) {
     try {
       StreamSourceChannel fromHop = from.getResponseChannel();
       StreamSinkChannel toHop = from.getRequestChannel();
@@ -344,8 +378,9 @@ final class Forwarding {
       }
       requestSent = false;
       requestPump = new Pump(fromClient, toHop, thread, pool, new RequestEvents(from));
+      responsePump = new Pump(fromHop, toClient, thread, pool, new ResponseEvents());
+      responsePump.start();
       requestPump.start();
-      respondWith(fromHop, toClient);
     } catch (IOException e) {
       abort(currentRoute().failure(e));
     }
@@ -411,7 +446,8 @@ final class Forwarding {
 
     @Override
     public void sourceEnded() {
-      HeaderMap trailers = Objects.requireNonNull(outbound).getAttachment(HttpAttachments.REQUEST_TRAILERS);
+      HeaderMap trailers =
+          Objects.requireNonNull(outbound).getAttachment(HttpAttachments.REQUEST_TRAILERS);
       if (trailers != null) {
         Trailers.clean(trailers, Set.of());
         exchange.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
@@ -464,7 +500,10 @@ final class Forwarding {
     exchange.endExchange();
   }
 
-  /** Ends everything at once: the hop's stream is reset, and the client gets an error or a broken response. */
+  /**
+   * Ends everything at once: the hop's stream is reset, and the client gets an error or a broken
+   * response.
+   */
   private void abort(GatewayException cause) {
     if (ended) {
       return;
@@ -481,7 +520,10 @@ final class Forwarding {
     }
   }
 
-  /** Closing first makes sure that ending the exchange can write no last chunk. On HTTP/2 only the stream is reset. */
+  /**
+   * Closing first makes sure that ending the exchange can write no last chunk. On HTTP/2 only the
+   * stream is reset.
+   */
   private void breakOff() {
     IoUtils.safeClose(exchange.getConnection());
     exchange.endExchange();
@@ -511,10 +553,12 @@ final class Forwarding {
     }
   }
 
-  /** Ends one stream of a connection that others share; on HTTP/1.1 the lease closes the connection. */
+  /**
+   * Ends one stream of a connection that others share; on HTTP/1.1 the lease closes the connection.
+   */
   private static void reset(ClientExchange stream) {
     if (stream.getRequestChannel() instanceof Http2StreamSinkChannel http2) {
-      http2.getChannel().sendRstStream(http2.getStreamId(), io.undertow.protocols.http2.Http2Channel.ERROR_CANCEL);
+      http2.getChannel().sendRstStream(http2.getStreamId(), Http2Channel.ERROR_CANCEL);
     }
   }
 
@@ -524,15 +568,22 @@ final class Forwarding {
     lastProgress = System.nanoTime();
   }
 
-  /** One timer a request: it looks how long nothing has moved, and comes back when that could have become too long. */
+  /**
+   * One timer a request: it looks how long nothing has moved, and comes back when that could have
+   * become too long.
+   */
   private void watch() {
     stopWatching();
     long limit = (responseBegun ? plan.idleTimeout() : plan.responseTimeout()).toNanos();
     long left = limit - (System.nanoTime() - lastProgress);
     if (left > 0) {
-      watchdog = thread.executeAfter(this::watch, TimeUnit.NANOSECONDS.toMillis(left) + 1, TimeUnit.MILLISECONDS);
+      watchdog =
+          thread.executeAfter(
+              this::watch, TimeUnit.NANOSECONDS.toMillis(left) + 1, TimeUnit.MILLISECONDS);
     } else {
-      abort(new GatewayException(ErrorCode.ORIGIN_TIMEOUT, "nothing was received for " + Duration.ofNanos(limit)));
+      abort(
+          new GatewayException(
+              ErrorCode.ORIGIN_TIMEOUT, "nothing was received for " + Duration.ofNanos(limit)));
     }
   }
 

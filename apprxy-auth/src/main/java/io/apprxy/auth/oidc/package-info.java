@@ -1,0 +1,5 @@
+/** Sign-in with OpenID Connect. Start with {@link io.apprxy.auth.oidc.OidcPreAuthentication}. */
+@NullMarked
+package io.apprxy.auth.oidc;
+
+import org.jspecify.annotations.NullMarked;

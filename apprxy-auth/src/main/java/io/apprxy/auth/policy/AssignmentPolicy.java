@@ -1,0 +1,53 @@
+package io.apprxy.auth.policy;
+
+import io.apprxy.AccessPolicy;
+import io.apprxy.Application.Assignments;
+import io.apprxy.ErrorCode;
+import io.apprxy.Exchange;
+import io.apprxy.GatewayException;
+import io.apprxy.Identity;
+import io.apprxy.Verdict;
+import java.util.stream.Stream;
+
+/**
+ * Lets those pass who are assigned to the application: by {@code preferred_username}, {@code upn},
+ * {@code email} or {@code sub}, or by one of their {@code groups}. Names are compared exactly; of a
+ * group only the slash at the beginning makes no difference, since Keycloak writes {@code /staff}
+ * for {@code staff}. Thread-safe.
+ */
+public final class AssignmentPolicy implements AccessPolicy {
+  @Override
+  public Verdict authorize(Exchange exchange) {
+    Identity identity = exchange.identity();
+    if (identity == null) {
+      throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
+    }
+    Assignments assignments = exchange.application().assignments();
+    if (assignments.everyone()
+        || isNamed(identity, assignments)
+        || isMember(identity, assignments)) {
+      return Verdict.proceed();
+    }
+    throw new GatewayException(
+        ErrorCode.NOT_ASSIGNED,
+        "subject " + identity.subject() + " is not assigned to " + exchange.application().id());
+  }
+
+  private static boolean isNamed(Identity identity, Assignments assignments) {
+    return Stream.of("preferred_username", "upn", "email", "sub")
+        .flatMap(claim -> identity.values(claim).stream())
+        .anyMatch(assignments.users()::contains);
+  }
+
+  private static boolean isMember(Identity identity, Assignments assignments) {
+    return identity.groups().stream()
+        .anyMatch(
+            group ->
+                assignments.groups().stream()
+                    .anyMatch(assigned -> plain(assigned).equals(plain(group))));
+  }
+
+  private static String plain(String group) {
+    return group.startsWith("/") ? group.substring(1) : group;
+  }
+}

@@ -1,0 +1,215 @@
+package io.apprxy.tunnel;
+
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
+import io.apprxy.forward.Route;
+import io.undertow.client.ClientCallback;
+import io.undertow.client.ClientConnection;
+import io.undertow.client.ClientExchange;
+import io.undertow.client.ClientRequest;
+import io.undertow.client.http2.Http2ClientConnection;
+import io.undertow.protocols.http2.Http2Channel;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.Headers;
+import io.undertow.util.Methods;
+import io.undertow.util.StringWriteChannelListener;
+import java.io.IOException;
+import java.nio.channels.ClosedChannelException;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.xnio.IoUtils;
+
+/**
+ * One turned-around connection, as the gateway sees it. It is shared by many requests: a request
+ * that fails resets its own stream (the forwarder does), and never closes the connection.
+ * Thread-safe.
+ */
+final class TunnelConnection implements Route {
+  private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
+
+  /**
+   * Stream ids are finite (RFC 9113 §5.1.1): long before they end, the connector is made to dial
+   * anew.
+   */
+  private static final int MAX_REQUESTS = 10_000_000;
+
+  final String group;
+  final String connector;
+  final String instance;
+  private final Http2Channel channel;
+  private final Http2ClientConnection http2;
+  private final AtomicInteger active = new AtomicInteger();
+  private final AtomicInteger served = new AtomicInteger();
+  private volatile boolean configured;
+  private volatile boolean draining;
+
+  TunnelConnection(String group, String connector, String instance, Http2Channel channel) {
+    this.group = group;
+    this.connector = connector;
+    this.instance = instance;
+    this.channel = channel;
+    this.http2 = new Http2ClientConnection(channel, false, "connector", null, true);
+  }
+
+  void onClose(Runnable task) {
+    channel.addCloseTask(closed -> task.run());
+  }
+
+  boolean isUsable() {
+    return configured && !draining && http2.isOpen();
+  }
+
+  int active() {
+    return active.get();
+  }
+
+  @Override
+  public boolean carriesUpgrades() {
+    return false;
+  }
+
+  @Override
+  public GatewayException failure(Exception cause) {
+    return new GatewayException(ErrorCode.CONNECTOR_LOST, "lost connector " + connector, cause);
+  }
+
+  @Override
+  public void open(HttpServerExchange exchange, Opened opened) {
+    // Counted before it is looked at, so that a drain which begins now waits for this request.
+    active.incrementAndGet();
+    if (draining || !http2.isOpen()) {
+      ended();
+      opened.failed(new ClosedChannelException());
+      return;
+    }
+    if (served.incrementAndGet() >= MAX_REQUESTS) {
+      draining = true;
+    }
+    opened.opened(new StreamLease());
+  }
+
+  private final class StreamLease implements Lease {
+    @Override
+    public ClientConnection connection() {
+      return http2;
+    }
+
+    @Override
+    public void release(boolean intact) {
+      ended();
+    }
+  }
+
+  private void ended() {
+    if (active.decrementAndGet() == 0 && draining) {
+      close();
+    }
+  }
+
+  /** Takes no new request, and closes after the last one: GOAWAY would fail those in flight. */
+  void drain() {
+    draining = true;
+    if (active.get() == 0) {
+      close();
+    }
+  }
+
+  void close() {
+    channel.getIoThread().execute(() -> IoUtils.safeClose(http2, channel));
+  }
+
+  /** Sends the configuration; the connection is usable when the connector has taken it. */
+  CompletableFuture<Void> configure(String json) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    channel.getIoThread().execute(() -> http2.sendRequest(configuration(json), onSent(json, done)));
+    return done.orTimeout(Wire.PING_INTERVAL.multipliedBy(2).toMillis(), TimeUnit.MILLISECONDS)
+        .whenComplete(
+            (ok, failed) -> {
+              configured = failed == null;
+              if (failed != null) {
+                LOG.warn("connector {} did not take its configuration", connector, failed);
+                close();
+              }
+            });
+  }
+
+  private static ClientRequest configuration(String json) {
+    ClientRequest request =
+        new ClientRequest().setMethod(Methods.PUT).setPath(Wire.CONFIGURATION_PATH);
+    request
+        .getRequestHeaders()
+        .put(Headers.HOST, "connector")
+        .put(Headers.CONTENT_TYPE, "application/json")
+        .put(Headers.CONTENT_LENGTH, json.getBytes(StandardCharsets.UTF_8).length);
+    return request;
+  }
+
+  private static ClientCallback<ClientExchange> onSent(String json, CompletableFuture<Void> done) {
+    return new ClientCallback<>() {
+      @Override
+      public void completed(ClientExchange sent) {
+        sent.setResponseListener(onAnswered(done));
+        new StringWriteChannelListener(json).setup(sent.getRequestChannel());
+      }
+
+      @Override
+      public void failed(IOException e) {
+        done.completeExceptionally(e);
+      }
+    };
+  }
+
+  private static ClientCallback<ClientExchange> onAnswered(CompletableFuture<Void> done) {
+    return new ClientCallback<>() {
+      @Override
+      public void completed(ClientExchange answered) {
+        int status = answered.getResponse().getResponseCode();
+        IoUtils.safeClose(answered.getResponseChannel());
+        if (status == 204) {
+          done.complete(null);
+        } else {
+          done.completeExceptionally(new IOException("the connector answered " + status));
+        }
+      }
+
+      @Override
+      public void failed(IOException e) {
+        done.completeExceptionally(e);
+      }
+    };
+  }
+
+  /**
+   * A connection whose peer vanished without a word is closed, so that requests stop waiting on it.
+   */
+  void keepAlive() {
+    channel
+        .getIoThread()
+        .executeAfter(this::ping, Wire.PING_INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void ping() {
+    if (!channel.isOpen()) {
+      return;
+    }
+    http2.sendPing(
+        new ClientConnection.PingListener() {
+          @Override
+          public void acknowledged() {
+            keepAlive();
+          }
+
+          @Override
+          public void failed(IOException e) {
+            LOG.warn("connector {} does not answer; its connection is closed", connector);
+            close();
+          }
+        },
+        Wire.PING_INTERVAL.toMillis(),
+        TimeUnit.MILLISECONDS);
+  }
+}

@@ -1,0 +1,158 @@
+package io.apprxy.tunnel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.apprxy.Application;
+import io.apprxy.Gateway;
+import io.apprxy.Identity;
+import io.apprxy.Verdict;
+import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
+import io.undertow.server.HttpHandler;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
+
+/**
+ * The whole chain with real sockets: client, gateway (in plain text), tunnel (TLS), connectors,
+ * origin.
+ */
+final class Chain implements AutoCloseable {
+  static final String TOKEN = "an-enrolment-token-of-the-tests-0123456789";
+  static final Identity ALICE =
+      new Identity(
+          "https://issuer.test",
+          "a-1",
+          "session-1",
+          Instant.EPOCH,
+          Map.of("preferred_username", "alice", "groups", List.of("staff")));
+
+  final TestTls tls = new TestTls();
+  final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  final TunnelServer tunnel;
+  final int port;
+  private final Deque<Runnable> parts = new ArrayDeque<>();
+
+  Chain(int originPort, UnaryOperator<Application.Builder> settings) {
+    tunnel =
+        TunnelServer.builder()
+            .host("127.0.0.1")
+            .port(0)
+            .tls(tls.server("localhost"))
+            .enrolmentToken("default", TOKEN)
+            .build()
+            .start();
+    AtomicReference<HttpHandler> mounted = new AtomicReference<>();
+    Undertow front = undertow(exchange -> mounted.get().handleRequest(exchange));
+    port = portOf(front);
+    Gateway gateway =
+        Gateway.builder()
+            .preAuthentication(
+                exchange -> {
+                  exchange.identify(ALICE);
+                  return Verdict.proceed();
+                })
+            .accessPolicy(exchange -> Verdict.proceed())
+            .connectors(tunnel)
+            .publish(
+                settings
+                    .apply(
+                        Application.builder("app")
+                            .externalUrl("http://localhost:" + port + "/")
+                            .internalUrl("http://127.0.0.1:" + originPort + "/")
+                            .connectorGroup("default")
+                            .assignEveryone()
+                            .headerSignOn(Map.of("X-User", "preferred_username")))
+                    .build())
+            .build();
+    mounted.set(gateway.handler());
+    parts.push(front::stop);
+    parts.push(tunnel::close);
+    parts.push(gateway::close);
+  }
+
+  /** Starts a connector that is closed with the chain. */
+  Connector connect(int originPort, UnaryOperator<Connector.Builder> settings)
+      throws InterruptedException {
+    Connector connector =
+        settings
+            .apply(
+                Connector.builder()
+                    .gateway("https://localhost:" + tunnel.port())
+                    .trust(tls.client())
+                    .enrolmentToken(TOKEN)
+                    .connections(2)
+                    .allowOrigin("http://127.0.0.1:" + originPort)
+                    .signOn(
+                        (request, identity, application) -> {
+                          request.set("X-User", identity.name());
+                          return Verdict.proceed();
+                        }))
+            .build()
+            .start();
+    parts.push(connector::close);
+    assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
+    assertThat(tunnel.awaitConnector("default", Duration.ofSeconds(30))).isTrue();
+    return connector;
+  }
+
+  Connector connect(int originPort) throws InterruptedException {
+    return connect(originPort, settings -> settings);
+  }
+
+  HttpRequest.Builder request(String path) {
+    return HttpRequest.newBuilder(URI.create("http://localhost:" + port + path))
+        .timeout(Duration.ofSeconds(60));
+  }
+
+  HttpResponse<String> get(String path) throws IOException, InterruptedException {
+    return client.send(request(path).build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  /** A client that sends exactly this, and leaves the rest to the test. */
+  Socket raw(String request) throws IOException {
+    Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
+    socket.setSoTimeout(30_000);
+    socket
+        .getOutputStream()
+        .write(request.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
+    return socket;
+  }
+
+  static Undertow undertow(HttpHandler handler) {
+    Undertow server =
+        Undertow.builder()
+            .addHttpListener(0, "127.0.0.1")
+            .setServerOption(UndertowOptions.DECODE_URL, false)
+            .setServerOption(UndertowOptions.MAX_ENTITY_SIZE, -1L)
+            .setHandler(handler)
+            .build();
+    server.start();
+    return server;
+  }
+
+  static int portOf(Undertow server) {
+    return ((InetSocketAddress) server.getListenerInfo().get(0).getAddress()).getPort();
+  }
+
+  @Override
+  public void close() {
+    while (!parts.isEmpty()) {
+      parts.pop().run();
+    }
+  }
+}
