@@ -1,4 +1,7 @@
-/** Sign-in with OpenID Connect. Start with {@link io.apprxy.auth.oidc.OidcPreAuthentication}. */
+/**
+ * Sign-in with an OpenID Connect provider. Start with {@link
+ * io.apprxy.auth.oidc.OidcPreAuthentication}.
+ */
 @NullMarked
 package io.apprxy.auth.oidc;
 

@@ -1,0 +1,136 @@
+package io.apprxy.auth.oidc;
+
+import io.apprxy.ErrorCode;
+import io.apprxy.Exchange;
+import io.apprxy.Identity;
+import io.apprxy.Response;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * What the gateway itself says about signing in and out. Nothing in the pages comes from a request.
+ */
+final class Pages {
+  private static final JsonMapper JSON = new JsonMapper();
+
+  private static final String STYLE =
+      """
+      :root{color-scheme:light dark;--fg:#1b1f24;--bg:#f4f5f7;--card:#fff;--line:#e1e4e8;--accent:#0b5cad}
+      @media(prefers-color-scheme:dark){:root{--fg:#e8eaed;--bg:#14171a;--card:#1d2125;--line:#32383f;--accent:#7ab8f5}}
+      *{box-sizing:border-box}
+      body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--bg);color:var(--fg);
+      font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+      main{width:100%;max-width:34rem;padding:2.25rem;background:var(--card);border:1px solid var(--line);border-radius:.9rem}
+      h1{margin:0 0 .6rem;font-size:1.4rem;line-height:1.3}
+      p{margin:0 0 1rem}
+      a,button{display:inline-block;padding:.55rem 1.05rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--card);
+      font:inherit;text-decoration:none;cursor:pointer}
+      a:focus-visible,button:focus-visible{outline:3px solid var(--fg);outline-offset:2px}
+      """;
+
+  private static final String POLICY =
+      "default-src 'none'; style-src 'sha256-"
+          + sha256(STYLE)
+          + "'; base-uri 'none'; frame-ancestors 'none'; form-action ";
+
+  private Pages() {}
+
+  /**
+   * Browsers hold redirects that follow a form against {@code form-action}, and the way through a
+   * provider's sign-out may cross several of its hosts: hence any https, and http for a provider on
+   * the loopback interface. The form's own target is fixed.
+   */
+  static Response askToSignOut() {
+    String body =
+        "<h1>Sign out?</h1>\n<p>Another site sent you here.</p>\n<form method=\"post\" action=\""
+            + SignOut.PATH
+            + "\"><button>Sign out</button></form>";
+    // Not "no-referrer", with which the form would be sent with "Origin: null".
+    return page("Sign out?", body, "'self' https: http://localhost:* http://127.0.0.1:*")
+        .with("Referrer-Policy", "same-origin");
+  }
+
+  static Response signedOut() {
+    String body =
+        "<h1>You are signed out</h1>\n<p>Close the browser if others use this device.</p>\n<p><a href=\""
+            + SignIn.PATH
+            + "\">Sign in again</a></p>";
+    return page("You are signed out", body, "'none'").with("Referrer-Policy", "no-referrer");
+  }
+
+  private static Response page(String title, String body, String formAction) {
+    String html =
+        """
+        <!doctype html>
+        <html lang="en">
+        <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="robots" content="noindex">
+        <title>%s</title>
+        <style>%s</style>
+        </head>
+        <body>
+        <main>
+        %s
+        </main>
+        </body>
+        </html>
+        """
+            .formatted(title, STYLE, body);
+    return Response.of(200, "text/html; charset=utf-8", html)
+        .with("Content-Security-Policy", POLICY + formAction)
+        .with("Cache-Control", "no-store")
+        .with("X-Content-Type-Options", "nosniff");
+  }
+
+  /** Who is signed in, for pages that want to show it. */
+  static Response user(Identity identity) {
+    Map<String, Object> user = new LinkedHashMap<>();
+    user.put("subject", identity.subject());
+    user.put("name", identity.name());
+    user.put("issuer", identity.issuer());
+    user.put("groups", identity.groups());
+    user.put("authenticated_at", identity.authenticatedAt().toString());
+    return json(200, "application/json", user);
+  }
+
+  /** For programs, which a redirect to a page for people would not help. */
+  static Response signInRequired(Exchange exchange, String returnTo) {
+    ErrorCode code = ErrorCode.SIGN_IN_REQUIRED;
+    Map<String, Object> problem = new LinkedHashMap<>();
+    problem.put("type", "urn:apprxy:error:" + code.code());
+    problem.put("title", code.cause());
+    problem.put("status", code.status());
+    problem.put("detail", code.cause() + " " + code.remedy());
+    problem.put("code", code.code());
+    problem.put("request_id", exchange.id());
+    problem.put("remedy", code.remedy());
+    problem.put("sign_in_url", SignIn.url(exchange, returnTo));
+    // RFC 9110 §15.5.2 demands a challenge; "Bearer" or "Basic" would promise what is not accepted
+    // here.
+    return json(code.status(), "application/problem+json", problem)
+        .with("WWW-Authenticate", "Session realm=\"apprxy\"");
+  }
+
+  private static Response json(int status, String type, Map<String, Object> value) {
+    return Response.of(status, type, JSON.writeValueAsString(value))
+        .with("Cache-Control", "no-store")
+        .with("X-Content-Type-Options", "nosniff");
+  }
+
+  private static String sha256(String text) {
+    try {
+      byte[] hash =
+          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+      return Base64.getEncoder().encodeToString(hash);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
+  }
+}

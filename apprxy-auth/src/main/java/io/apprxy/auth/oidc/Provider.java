@@ -1,0 +1,200 @@
+package io.apprxy.auth.oidc;
+
+import com.nimbusds.jose.jwk.source.JWKSource;
+import com.nimbusds.jose.jwk.source.JWKSourceBuilder;
+import com.nimbusds.jose.proc.SecurityContext;
+import com.nimbusds.jwt.JWT;
+import com.nimbusds.jwt.JWTClaimsSet;
+import com.nimbusds.oauth2.sdk.AuthorizationCode;
+import com.nimbusds.oauth2.sdk.AuthorizationCodeGrant;
+import com.nimbusds.oauth2.sdk.ErrorObject;
+import com.nimbusds.oauth2.sdk.ParseException;
+import com.nimbusds.oauth2.sdk.ResponseType;
+import com.nimbusds.oauth2.sdk.TokenRequest;
+import com.nimbusds.oauth2.sdk.TokenResponse;
+import com.nimbusds.oauth2.sdk.auth.ClientAuthenticationMethod;
+import com.nimbusds.oauth2.sdk.auth.ClientSecretBasic;
+import com.nimbusds.oauth2.sdk.auth.ClientSecretPost;
+import com.nimbusds.oauth2.sdk.auth.Secret;
+import com.nimbusds.oauth2.sdk.id.State;
+import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
+import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
+import com.nimbusds.openid.connect.sdk.AuthenticationRequest;
+import com.nimbusds.openid.connect.sdk.LogoutRequest;
+import com.nimbusds.openid.connect.sdk.Nonce;
+import com.nimbusds.openid.connect.sdk.OIDCTokenResponse;
+import com.nimbusds.openid.connect.sdk.OIDCTokenResponseParser;
+import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
+import io.apprxy.auth.oidc.Logins.Browser;
+import io.apprxy.auth.oidc.Logins.Login;
+import java.net.MalformedURLException;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The provider as its metadata describes it. Immutable but for its cache of keys; thread-safe. */
+final class Provider {
+  private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.auth");
+
+  private static final Duration KEYS_LIFETIME = Duration.ofMinutes(10);
+
+  /** An unknown key id causes a fetch, but no more than two in this time. */
+  private static final Duration KEYS_INTERVAL = Duration.ofSeconds(30);
+
+  private final RelyingParty self;
+  private final OIDCProviderMetadata metadata;
+  private final ProviderHttp http;
+  private final JWKSource<SecurityContext> keys;
+
+  private Provider(
+      RelyingParty self,
+      OIDCProviderMetadata metadata,
+      ProviderHttp http,
+      JWKSource<SecurityContext> keys) {
+    this.self = self;
+    this.metadata = metadata;
+    this.http = http;
+    this.keys = keys;
+  }
+
+  /**
+   * The provider of this metadata.
+   *
+   * @param before what was known until now: its keys are kept if they are at the same place
+   * @throws GatewayException {@link ErrorCode#PROVIDER_INVALID} if the metadata is of another
+   *     issuer, or lacks what a sign-in needs
+   */
+  static Provider of(
+      RelyingParty self,
+      OIDCProviderMetadata metadata,
+      ProviderHttp http,
+      @Nullable Provider before) {
+    // OpenID Connect Discovery §4.3: must be identical
+    require(self.issuer().equals(metadata.getIssuer()), "the metadata is of another issuer");
+    require(
+        self.trusts(metadata.getAuthorizationEndpointURI()),
+        "authorization_endpoint must be an https URL");
+    require(self.trusts(metadata.getTokenEndpointURI()), "token_endpoint must be an https URL");
+    require(self.trusts(metadata.getJWKSetURI()), "jwks_uri must be an https URL");
+    URI endSession = metadata.getEndSessionEndpointURI();
+    require(
+        endSession == null || self.trusts(endSession), "end_session_endpoint must be an https URL");
+    return before != null && before.metadata.getJWKSetURI().equals(metadata.getJWKSetURI())
+        ? new Provider(self, metadata, http, before.keys)
+        : new Provider(self, metadata, http, keys(self, metadata, http));
+  }
+
+  private static JWKSource<SecurityContext> keys(
+      RelyingParty self, OIDCProviderMetadata metadata, ProviderHttp http) {
+    try {
+      return JWKSourceBuilder.<SecurityContext>create(metadata.getJWKSetURI().toURL(), http)
+          .cache(KEYS_LIFETIME.toMillis(), self.timeout().toMillis())
+          .refreshAheadCache(false) // would start threads of its own
+          .rateLimited(KEYS_INTERVAL.toMillis())
+          .build();
+    } catch (MalformedURLException | IllegalArgumentException e) {
+      throw new GatewayException(ErrorCode.PROVIDER_INVALID, "jwks_uri is no URL", e);
+    }
+  }
+
+  private static void require(boolean met, String rule) {
+    if (!met) {
+      throw new GatewayException(ErrorCode.PROVIDER_INVALID, rule);
+    }
+  }
+
+  /** Where to send the browser to sign in. */
+  URI authenticationRequest(Login login, Browser browser, URI redirectUri) {
+    return new AuthenticationRequest.Builder(
+            ResponseType.CODE, self.scope(), self.id(), redirectUri)
+        .endpointURI(metadata.getAuthorizationEndpointURI())
+        .state(new State(login.state()))
+        .nonce(new Nonce(browser.nonce(login)))
+        .codeChallenge(new CodeVerifier(browser.codeVerifier(login)), CodeChallengeMethod.S256)
+        .build()
+        .toURI();
+  }
+
+  /**
+   * Refuses a response that another provider may have sent (RFC 9207 §2.4).
+   *
+   * @param issuer the response's {@code iss}
+   */
+  void checkSender(@Nullable String issuer) {
+    if (issuer == null
+        ? metadata.supportsAuthorizationResponseIssuerParam()
+        : !issuer.equals(self.issuer().getValue())) {
+      throw new GatewayException(
+          ErrorCode.SIGN_IN_FAILED, "the response is of another issuer: " + Untrusted.text(issuer));
+    }
+  }
+
+  /** Turns a code into the claims of a genuine ID token. Blocks. */
+  JWTClaimsSet redeem(AuthorizationCode code, Login login, Browser browser, URI redirectUri) {
+    AuthorizationCodeGrant grant =
+        new AuthorizationCodeGrant(
+            code, redirectUri, new CodeVerifier(browser.codeVerifier(login)));
+    TokenResponse response;
+    try {
+      response = OIDCTokenResponseParser.parse(http.send(tokenRequest(grant).toHTTPRequest()));
+    } catch (ParseException | IllegalArgumentException e) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
+    }
+    if (!response.indicatesSuccess()) {
+      throw refused(response.toErrorResponse().getErrorObject());
+    }
+    JWT idToken =
+        response instanceof OIDCTokenResponse oidc ? oidc.getOIDCTokens().getIDToken() : null;
+    if (idToken == null) {
+      throw new GatewayException(ErrorCode.PROVIDER_INVALID, "the token response has no ID token");
+    }
+    return new IdTokenVerifier(self, keys).verify(idToken, browser.nonce(login));
+  }
+
+  private TokenRequest tokenRequest(AuthorizationCodeGrant grant) {
+    URI endpoint = metadata.getTokenEndpointURI();
+    Secret secret = self.secret();
+    if (secret == null) {
+      return new TokenRequest.Builder(endpoint, self.id(), grant).build();
+    }
+    List<ClientAuthenticationMethod> methods = metadata.getTokenEndpointAuthMethods();
+    boolean post =
+        methods != null
+            && methods.contains(ClientAuthenticationMethod.CLIENT_SECRET_POST)
+            && !methods.contains(ClientAuthenticationMethod.CLIENT_SECRET_BASIC);
+    return new TokenRequest.Builder(
+            endpoint,
+            post
+                ? new ClientSecretPost(self.id(), secret)
+                : new ClientSecretBasic(self.id(), secret),
+            grant)
+        .build();
+  }
+
+  private static GatewayException refused(@Nullable ErrorObject error) {
+    String code = error == null ? null : error.getCode();
+    if ("invalid_client".equals(code) || "unauthorized_client".equals(code)) {
+      LOG.warn(
+          "The provider does not accept this client: check clientId and clientSecret ({})", code);
+    }
+    return new GatewayException(
+        ErrorCode.SIGN_IN_FAILED, "the provider refused the code: " + Untrusted.text(code));
+  }
+
+  /**
+   * Where to end the provider's own session (RP-Initiated Logout §2), or null if it has no such
+   * place.
+   */
+  @Nullable URI logoutRequest(URI returnTo, @Nullable String hint) {
+    URI endpoint = metadata.getEndSessionEndpointURI();
+    return endpoint == null
+        ? null
+        : new LogoutRequest(endpoint, null, hint, self.id(), returnTo, null, null).toURI();
+  }
+}

@@ -1,0 +1,54 @@
+package io.apprxy.auth.oidc;
+
+import io.apprxy.Exchange;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The page where a user goes after signing in: a path, and perhaps a query, of the same origin;
+ * never another site.
+ */
+final class ReturnTo {
+  static final int MAX_LENGTH = 2048;
+
+  /**
+   * Begins with one slash; no control character, no space, nothing that is not ASCII, and no
+   * backslash, which browsers take for a slash.
+   */
+  private static final Pattern LOCAL = Pattern.compile("/(?!/)[\\x21-\\x7E&&[^\\\\]]*");
+
+  private static final Pattern DOT_SEGMENT = Pattern.compile("/\\.{1,2}(?:/|$)");
+
+  private ReturnTo() {}
+
+  /**
+   * Of the request itself; the query is left out where it is too long, and the path too if need be.
+   */
+  static String of(Exchange exchange) {
+    String path = exchange.path();
+    String query = exchange.query();
+    return query != null && isSafe(path + "?" + query) ? path + "?" + query : checked(path);
+  }
+
+  /** What somebody asks for, or the root if that is not safe. */
+  static String checked(@Nullable String wish) {
+    return wish != null && isSafe(wish) ? wish : "/";
+  }
+
+  private static boolean isSafe(String text) {
+    if (text.length() > MAX_LENGTH || !LOCAL.matcher(text).matches()) {
+      return false;
+    }
+    // The gateway's own pages are no place to return to: one of them ends the session.
+    String path =
+        text.split("[?#]", 2)[0]
+            .toLowerCase(Locale.ROOT)
+            .replace("%2e", ".")
+            .replace("%2f", "/")
+            .replace("%5c", "/");
+    return !path.startsWith(Exchange.RESERVED_PREFIX)
+        && !path.startsWith("//")
+        && !DOT_SEGMENT.matcher(path).find();
+  }
+}

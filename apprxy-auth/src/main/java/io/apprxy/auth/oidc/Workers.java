@@ -1,0 +1,65 @@
+package io.apprxy.auth.oidc;
+
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
+import io.apprxy.Verdict;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** The few threads that wait for the provider, so that no I/O thread does. */
+final class Workers {
+  private static final int THREADS = 8;
+  private static final int QUEUE = 256;
+
+  private Workers() {}
+
+  /**
+   * Daemon threads that end when they have nothing to do, so that nobody needs to close them;
+   * refuses what is too much.
+   */
+  static Executor start() {
+    AtomicInteger number = new AtomicInteger();
+    ThreadPoolExecutor workers =
+        new ThreadPoolExecutor(
+            THREADS,
+            THREADS,
+            30,
+            TimeUnit.SECONDS,
+            new ArrayBlockingQueue<>(QUEUE),
+            work -> {
+              Thread thread = new Thread(work, "apprxy-oidc-" + number.incrementAndGet());
+              thread.setDaemon(true);
+              return thread;
+            });
+    workers.allowCoreThreadTimeOut(true);
+    return workers;
+  }
+
+  /**
+   * A verdict that waits; a wait that was too long, or could not begin, is the provider's
+   * unavailability.
+   */
+  static Verdict verdict(CompletableFuture<Verdict> outcome) {
+    return Verdict.later(
+        outcome.exceptionally(
+            failed -> {
+              Throwable cause =
+                  failed instanceof CompletionException && failed.getCause() != null
+                      ? failed.getCause()
+                      : failed;
+              if (cause instanceof TimeoutException
+                  || cause instanceof RejectedExecutionException) {
+                throw new GatewayException(
+                    ErrorCode.PROVIDER_UNAVAILABLE, "no answer of the provider in time", cause);
+              }
+              throw new CompletionException(cause);
+            }));
+  }
+}

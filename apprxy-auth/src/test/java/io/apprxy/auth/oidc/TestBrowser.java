@@ -1,0 +1,210 @@
+package io.apprxy.auth.oidc;
+
+import io.apprxy.Application;
+import io.apprxy.Exchange;
+import io.apprxy.Identity;
+import io.apprxy.PreAuthentication;
+import io.apprxy.Response;
+import io.apprxy.Verdict;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * A browser before a pre-authentication: it keeps cookies and says what browsers say. Thread-safe,
+ * for many tabs.
+ */
+final class TestBrowser {
+  static final Application WIKI =
+      Application.builder("wiki")
+          .externalUrl("https://wiki.example/")
+          .internalUrl("http://wiki.corp/")
+          .assignEveryone()
+          .build();
+
+  final Map<String, String> cookies = new ConcurrentHashMap<>();
+  private final PreAuthentication gateway;
+  private final String authority;
+  Application application = WIKI;
+
+  TestBrowser(PreAuthentication gateway) {
+    this(gateway, "wiki.example");
+  }
+
+  TestBrowser(PreAuthentication gateway, String authority) {
+    this.gateway = gateway;
+    this.authority = authority;
+  }
+
+  /** The user opens a page. */
+  Page open(String pathAndQuery) throws Exception {
+    return send("GET", pathAndQuery, Map.of("Sec-Fetch-Mode", "navigate", "Accept", "text/html"));
+  }
+
+  Page open(URI url) throws Exception {
+    return open(url.getRawPath() + (url.getRawQuery() == null ? "" : "?" + url.getRawQuery()));
+  }
+
+  /** The whole sign-in, from the page to the page. */
+  Page signIn(TestProvider provider, String pathAndQuery) throws Exception {
+    return open(provider.authorize(open(pathAndQuery).location()));
+  }
+
+  Page send(String method, String pathAndQuery, Map<String, String> headers) throws Exception {
+    Request request = new Request(method, pathAndQuery, headers);
+    Verdict verdict = settle(gateway.authenticate(request));
+    Response response = verdict instanceof Verdict.Answer answer ? answer.response() : null;
+    Page page = new Page(request.identity, response, request.responseHeaders);
+    page.setCookies().forEach(this::store);
+    return page;
+  }
+
+  private static Verdict settle(Verdict verdict) throws Exception {
+    if (!(verdict instanceof Verdict.Later later)) {
+      return verdict;
+    }
+    try {
+      return later.outcome().toCompletableFuture().orTimeout(60, TimeUnit.SECONDS).join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw e;
+    }
+  }
+
+  private void store(String setCookie) {
+    String[] pair = setCookie.split(";", 2)[0].split("=", 2);
+    if (setCookie.contains("Max-Age=0")) {
+      cookies.remove(pair[0]);
+    } else {
+      cookies.put(pair[0], pair[1]);
+    }
+  }
+
+  /**
+   * What came back.
+   *
+   * @param identity who was signed in
+   * @param response null if the request went on to the application
+   */
+  record Page(Identity identity, Response response, List<Response.Header> added) {
+    boolean reachedApplication() {
+      return response == null;
+    }
+
+    URI location() {
+      return URI.create(header("Location"));
+    }
+
+    String header(String name) {
+      return Stream.concat(response.headers().stream(), added.stream())
+          .filter(header -> header.name().equalsIgnoreCase(name))
+          .map(Response.Header::value)
+          .findFirst()
+          .orElse(null);
+    }
+
+    List<String> setCookies() {
+      return added.stream()
+          .filter(header -> header.name().equals("Set-Cookie"))
+          .map(Response.Header::value)
+          .toList();
+    }
+
+    String body() {
+      return new String(response.body(), java.nio.charset.StandardCharsets.UTF_8);
+    }
+  }
+
+  private final class Request implements Exchange {
+    private final String id = UUID.randomUUID().toString();
+    private final String method;
+    private final String path;
+    private final String query;
+    private final Map<String, String> headers;
+    private final Map<String, String> sent = Map.copyOf(cookies);
+    private final List<Response.Header> responseHeaders = new ArrayList<>();
+    private Identity identity;
+
+    Request(String method, String pathAndQuery, Map<String, String> headers) {
+      String[] parts = pathAndQuery.split("\\?", 2);
+      this.method = method;
+      this.path = parts[0];
+      this.query = parts.length == 1 ? null : parts[1];
+      this.headers = headers;
+    }
+
+    @Override
+    public String id() {
+      return id;
+    }
+
+    @Override
+    public String method() {
+      return method;
+    }
+
+    @Override
+    public String scheme() {
+      return "https";
+    }
+
+    @Override
+    public String authority() {
+      return authority;
+    }
+
+    @Override
+    public String path() {
+      return path;
+    }
+
+    @Override
+    public String query() {
+      return query;
+    }
+
+    @Override
+    public String clientAddress() {
+      return "127.0.0.1";
+    }
+
+    @Override
+    public List<String> headers(String name) {
+      String value = headers.get(name);
+      return value == null ? List.of() : List.of(value);
+    }
+
+    @Override
+    public String cookie(String name) {
+      return sent.get(name);
+    }
+
+    @Override
+    public void addResponseHeader(String name, String value) {
+      responseHeaders.add(new Response.Header(name, value));
+    }
+
+    @Override
+    public Application application() {
+      return application;
+    }
+
+    @Override
+    public Identity identity() {
+      return identity;
+    }
+
+    @Override
+    public void identify(Identity proven) {
+      identity = proven;
+    }
+  }
+}
