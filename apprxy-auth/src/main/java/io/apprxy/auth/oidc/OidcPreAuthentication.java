@@ -50,10 +50,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
     Executor workers = Workers.start();
     Discovery discovery = new Discovery(self, new ProviderHttp(trust, self.timeout()), workers);
     Logins logins = new Logins(sessions);
+    IdTokenHints hints = new IdTokenHints();
     this.issuer = self.issuer().getValue();
     this.sessions = sessions;
-    this.signIn = new SignIn(self, sessions, logins, discovery, workers);
-    this.signOut = new SignOut(self, sessions, logins, discovery);
+    this.signIn = new SignIn(self, sessions, logins, discovery, workers, hints);
+    this.signOut = new SignOut(self, sessions, logins, discovery, hints);
   }
 
   public static Builder builder() {

@@ -46,6 +46,9 @@ final class Provider {
   /** An unknown key id causes a fetch, but no more than two in this time. */
   private static final Duration KEYS_INTERVAL = Duration.ofSeconds(30);
 
+  /** A token, and what it says, which has been verified. */
+  record IdToken(JWT token, JWTClaimsSet claims) {}
+
   private final RelyingParty self;
   private final OIDCProviderMetadata metadata;
   private final ProviderHttp http;
@@ -134,8 +137,8 @@ final class Provider {
     }
   }
 
-  /** Turns a code into the claims of a genuine ID token. Blocks. */
-  JWTClaimsSet redeem(AuthorizationCode code, Login login, Browser browser, URI redirectUri) {
+  /** Turns a code into a genuine ID token. Blocks. */
+  IdToken redeem(AuthorizationCode code, Login login, Browser browser, URI redirectUri) {
     AuthorizationCodeGrant grant =
         new AuthorizationCodeGrant(
             code, redirectUri, new CodeVerifier(browser.codeVerifier(login)));
@@ -154,7 +157,8 @@ final class Provider {
     if (idToken == null) {
       throw new GatewayException(ErrorCode.PROVIDER_INVALID, "the token response has no ID token");
     }
-    return new IdTokenVerifier(self, keys).verify(idToken, browser.nonce(login));
+    return new IdToken(
+        idToken, new IdTokenVerifier(self, keys).verify(idToken, browser.nonce(login)));
   }
 
   private TokenRequest tokenRequest(AuthorizationCodeGrant grant) {
@@ -190,11 +194,14 @@ final class Provider {
   /**
    * Where to end the provider's own session (RP-Initiated Logout §2), or null if it has no such
    * place.
+   *
+   * @param token of the session, if it is known still
+   * @param user a hint at whose session it is
    */
-  @Nullable URI logoutRequest(URI returnTo, @Nullable String hint) {
+  @Nullable URI logoutRequest(URI returnTo, @Nullable JWT token, @Nullable String user) {
     URI endpoint = metadata.getEndSessionEndpointURI();
     return endpoint == null
         ? null
-        : new LogoutRequest(endpoint, null, hint, self.id(), returnTo, null, null).toURI();
+        : new LogoutRequest(endpoint, token, user, self.id(), returnTo, null, null).toURI();
   }
 }

@@ -5,10 +5,12 @@ import com.nimbusds.oauth2.sdk.AuthorizationCode;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
+import io.apprxy.Identity;
 import io.apprxy.Response;
 import io.apprxy.Verdict;
 import io.apprxy.auth.oidc.Logins.Browser;
 import io.apprxy.auth.oidc.Logins.Login;
+import io.apprxy.auth.oidc.Provider.IdToken;
 import io.apprxy.auth.session.Sessions;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -55,14 +57,21 @@ final class SignIn {
   private final Logins logins;
   private final Discovery discovery;
   private final Executor workers;
+  private final IdTokenHints hints;
 
   SignIn(
-      RelyingParty self, Sessions sessions, Logins logins, Discovery discovery, Executor workers) {
+      RelyingParty self,
+      Sessions sessions,
+      Logins logins,
+      Discovery discovery,
+      Executor workers,
+      IdTokenHints hints) {
     this.self = self;
     this.sessions = sessions;
     this.logins = logins;
     this.discovery = discovery;
     this.workers = workers;
+    this.hints = hints;
   }
 
   /** The page to which programs and other pages may link: {@code ?return=/path}. */
@@ -127,7 +136,7 @@ final class SignIn {
                           return provider.redeem(code(parameters), login, browser, callbackUri);
                         },
                         workers))
-            .thenApply(claims -> complete(exchange, login, claims)));
+            .thenApply(token -> complete(exchange, login, token)));
   }
 
   /**
@@ -165,12 +174,15 @@ final class SignIn {
     return new AuthorizationCode(code);
   }
 
-  private Verdict complete(Exchange exchange, Login login, JWTClaimsSet token) {
-    Map<String, Object> claims = new HashMap<>(token.getClaims());
+  private Verdict complete(Exchange exchange, Login login, IdToken token) {
+    JWTClaimsSet told = token.claims();
+    Map<String, Object> claims = new HashMap<>(told.getClaims());
     claims.keySet().removeAll(PROTOCOL_CLAIMS);
     claims.values().removeIf(value -> value == null);
-    sessions.begin(
-        exchange, self.issuer().getValue(), token.getSubject(), authenticatedAt(token), claims);
+    Identity identity =
+        sessions.begin(
+            exchange, self.issuer().getValue(), told.getSubject(), authenticatedAt(told), claims);
+    hints.keep(identity, token.token());
     return Verdict.answer(redirect(exchange, login.returnTo()));
   }
 

@@ -1,5 +1,6 @@
 package io.apprxy.auth.oidc;
 
+import com.nimbusds.jwt.JWT;
 import io.apprxy.Exchange;
 import io.apprxy.Identity;
 import io.apprxy.Response;
@@ -18,12 +19,19 @@ final class SignOut {
   private final Sessions sessions;
   private final Logins logins;
   private final Discovery discovery;
+  private final IdTokenHints hints;
 
-  SignOut(RelyingParty self, Sessions sessions, Logins logins, Discovery discovery) {
+  SignOut(
+      RelyingParty self,
+      Sessions sessions,
+      Logins logins,
+      Discovery discovery,
+      IdTokenHints hints) {
     this.self = self;
     this.sessions = sessions;
     this.logins = logins;
     this.discovery = discovery;
+    this.hints = hints;
   }
 
   /** Another site cannot sign a user out: to its requests the answer is a question. */
@@ -33,12 +41,13 @@ final class SignOut {
     }
     sessions.end(exchange);
     logins.forget(exchange);
+    JWT token = hints.take(identity);
     URI done = URI.create(exchange.origin() + DONE);
     return Verdict.later(
         discovery
             .provider()
             .orTimeout(self.timeout().toMillis(), TimeUnit.MILLISECONDS)
-            .thenApply(provider -> provider.logoutRequest(done, hint(identity)))
+            .thenApply(provider -> provider.logoutRequest(done, token, user(identity)))
             // The session here has ended; that the provider is down must not look otherwise.
             .exceptionally(failed -> null)
             .thenApply(logout -> Verdict.answer(seeOther(logout == null ? done : logout))));
@@ -55,7 +64,7 @@ final class SignOut {
   }
 
   /** What tells the provider whose session to end: its own hint if it gave one, else the name. */
-  private static @Nullable String hint(@Nullable Identity identity) {
+  private static @Nullable String user(@Nullable Identity identity) {
     if (identity == null) {
       return null;
     }

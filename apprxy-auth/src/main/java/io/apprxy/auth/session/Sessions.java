@@ -87,7 +87,7 @@ public final class Sessions {
   }
 
   /** Begins a session with a new id, whatever the browser sent. */
-  public void begin(
+  public Identity begin(
       Exchange exchange,
       String issuer,
       String subject,
@@ -100,6 +100,7 @@ public final class Sessions {
         exchange,
         new Session(
             identity, exchange.authority(), exchange.application().persistentCookie(), now, now));
+    return identity;
   }
 
   /** Ends the session of the request: also for whoever has a copy of its cookie. */
