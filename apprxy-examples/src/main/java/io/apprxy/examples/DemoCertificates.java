@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
-import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.PublicKey;
 import java.security.SecureRandom;
@@ -20,10 +19,8 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
-import javax.net.ssl.KeyManager;
-import javax.net.ssl.KeyManagerFactory;
+import java.util.List;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.BasicConstraints;
@@ -114,27 +111,17 @@ final class DemoCertificates {
         .addExtension(Extension.extendedKeyUsage, false, new ExtendedKeyUsage(KeyPurposeId.id_kp_serverAuth))
         .addExtension(Extension.authorityKeyIdentifier, false, utils.createAuthorityKeyIdentifier(ca))
         .addExtension(Extension.subjectKeyIdentifier, false, utils.createSubjectKeyIdentifier(pair.getPublic()));
-    KeyStore store = emptyStore();
-    char[] password = DemoSetup.randomSecret().toCharArray();
-    store.setKeyEntry("server", pair.getPrivate(), password, new X509Certificate[] {sign(builder, caKey), ca});
-    KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-    keys.init(store, password);
-    return context(keys.getKeyManagers());
+    return PemFiles.server(pair.getPrivate(), sign(builder, caKey), ca);
   }
 
   /** For a client that trusts this CA, and no other. */
   SSLContext trust() throws GeneralSecurityException, IOException {
-    return context(new KeyManager[0]);
+    return PemFiles.trust(List.of(ca));
   }
 
-  private SSLContext context(KeyManager[] keys) throws GeneralSecurityException, IOException {
-    KeyStore store = emptyStore();
-    store.setCertificateEntry("ca", ca);
-    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-    trust.init(store);
-    SSLContext context = SSLContext.getInstance("TLS");
-    context.init(keys, trust.getTrustManagers(), RANDOM);
-    return context;
+  /** For a client that trusts this CA, and whatever the JVM trusts. */
+  SSLContext trustBesideDefault() throws GeneralSecurityException, IOException {
+    return PemFiles.trustBesideDefault(ca);
   }
 
   private static DemoCertificates read(Path directory, Path keyAndCertificate)
@@ -143,7 +130,7 @@ final class DemoCertificates {
       if (parser.readObject() instanceof PrivateKeyInfo key && parser.readObject() instanceof X509CertificateHolder holder) {
         X509Certificate certificate = new JcaX509CertificateConverter().getCertificate(holder);
         PrivateKey privateKey = new JcaPEMKeyConverter().getPrivateKey(key);
-        Path caFile = directory.resolve("ca.pem");
+        Path caFile = directory.toAbsolutePath().resolve("ca.pem");
         Files.writeString(caFile, pem(certificate));
         return new DemoCertificates(caFile, certificate, privateKey);
       }
@@ -190,12 +177,6 @@ final class DemoCertificates {
     KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
     generator.initialize(new ECGenParameterSpec("secp256r1"));
     return generator.generateKeyPair();
-  }
-
-  private static KeyStore emptyStore() throws GeneralSecurityException, IOException {
-    KeyStore store = KeyStore.getInstance("PKCS12");
-    store.load(null, null);
-    return store;
   }
 
   private static String pem(Object keyOrCertificate) throws IOException {

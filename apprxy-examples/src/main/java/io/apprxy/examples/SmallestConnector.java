@@ -1,0 +1,21 @@
+package io.apprxy.examples;
+
+import io.apprxy.auth.sso.HeaderSignOn;
+import io.apprxy.tunnel.Connector;
+
+/** The connector of the README. */
+public final class SmallestConnector {
+  private SmallestConnector() {}
+
+  public static void main(String[] args) throws Exception {
+    // README: connector
+    Connector.builder()
+        .gateway("https://gateway.example.com:7443")
+        .enrolmentToken(System.getenv("TOKEN"))
+        .allowOrigin("http://wiki.corp:8080")
+        .signOn(new HeaderSignOn())
+        .build()
+        .start();
+    // README: end
+  }
+}
