@@ -62,6 +62,7 @@ public final class Benchmark implements Callable<Integer> {
 
   private record Measurement(String what, double rate, String p50, String p99, @Nullable String trouble) {}
 
+  /** Starts the benchmark. */
   public static void main(String[] arguments) {
     CommandLine line = new CommandLine(new Benchmark());
     line.addSubcommand(new Origin()).addSubcommand(new MeasuredGateway());

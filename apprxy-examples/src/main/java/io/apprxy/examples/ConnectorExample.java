@@ -42,8 +42,9 @@ public final class ConnectorExample implements Callable<Integer> {
   @Option(names = "--directory", description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
+  /** Starts the connector, and stops it on Ctrl-C. */
   public static void main(String[] arguments) {
-    System.exit(new CommandLine(new ConnectorExample()).execute(arguments));
+    System.exit(DemoSetup.run(new ConnectorExample(), arguments));
   }
 
   @Override

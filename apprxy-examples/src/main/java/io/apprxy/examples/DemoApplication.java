@@ -12,7 +12,6 @@ import java.util.Comparator;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -133,6 +132,6 @@ public final class DemoApplication implements AutoCloseable {
 
   /** Starts the demo application alone. */
   public static void main(String[] args) {
-    System.exit(new CommandLine(new Arguments()).execute(args));
+    System.exit(DemoSetup.run(new Arguments(), args));
   }
 }

@@ -80,7 +80,6 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -665,6 +664,6 @@ public final class DemoProvider implements AutoCloseable {
 
   /** Starts the demo provider alone; the client secret is shared through the directory. */
   public static void main(String[] args) {
-    System.exit(new CommandLine(new Arguments()).execute(args));
+    System.exit(DemoSetup.run(new Arguments(), args));
   }
 }

@@ -1,9 +1,9 @@
 package io.apprxy.examples;
 
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -13,8 +13,11 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.Base64;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
 
 /** What the examples need around a gateway: a private directory, secrets that stay off the command line, and a way to stop. */
 final class DemoSetup {
@@ -91,6 +94,28 @@ final class DemoSetup {
     }
   }
 
+  /** Runs a command; a failure that its user can mend is told in a line. */
+  static int run(Callable<Integer> command, String... arguments) {
+    return new CommandLine(command)
+        .setExecutionExceptionHandler(
+            (failure, line, parsed) -> {
+              String name = line.getCommandName();
+              LoggerFactory.getLogger(DemoSetup.class).debug("{} failed", name, failure);
+              line.getErr().println(name + " failed: " + reason(failure) + " (the details: APPRXY_LOG=DEBUG)");
+              return line.getCommandSpec().exitCodeOnExecutionException();
+            })
+        .execute(arguments);
+  }
+
+  private static String reason(Throwable failure) {
+    Throwable root = failure;
+    while (root.getCause() != null) {
+      root = root.getCause();
+    }
+    String hint = root instanceof BindException ? ": another process has the port; choose others, see --help" : "";
+    return root.getClass().getSimpleName() + ": " + root.getMessage() + hint;
+  }
+
   /** Waits until the process is told to stop, then closes these, the first one first. */
   static int serveUntilStopped(AutoCloseable... servers) throws InterruptedException {
     Runtime.getRuntime().addShutdownHook(new Thread(() -> closeAll(servers), "shutdown"));
@@ -106,10 +131,6 @@ final class DemoSetup {
         System.err.println("Could not close " + server.getClass().getSimpleName() + ": " + e);
       }
     }
-  }
-
-  static byte[] utf8(String text) {
-    return text.getBytes(StandardCharsets.UTF_8);
   }
 
   private static FileAttribute<?>[] ownerOnly(String permissions) {

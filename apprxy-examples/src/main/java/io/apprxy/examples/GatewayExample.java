@@ -75,8 +75,9 @@ public final class GatewayExample implements Callable<Integer> {
   @Option(names = "--directory", description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
+  /** Starts the gateway, and stops it on Ctrl-C. */
   public static void main(String[] arguments) {
-    System.exit(new CommandLine(new GatewayExample()).execute(arguments));
+    System.exit(DemoSetup.run(new GatewayExample(), arguments));
   }
 
   @Override

@@ -82,8 +82,9 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
     return quickstart;
   }
 
+  /** Starts the quickstart, and stops it on Ctrl-C. */
   public static void main(String[] arguments) {
-    System.exit(new CommandLine(new Quickstart()).execute(arguments));
+    System.exit(DemoSetup.run(new Quickstart(), arguments));
   }
 
   @Override
@@ -152,7 +153,7 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
     String secret = DemoSetup.secret(clientSecretFile, "APPRXY_CLIENT_SECRET");
     if (issuer != null) {
       if (secret == null) {
-        throw new IllegalArgumentException("--issuer needs --client-secret-file, or APPRXY_CLIENT_SECRET in the environment");
+        throw new IllegalStateException("--issuer needs --client-secret-file, or APPRXY_CLIENT_SECRET in the environment");
       }
       return OidcPreAuthentication.builder().issuer(issuer.toString()).clientId(clientId).clientSecret(secret).build();
     }

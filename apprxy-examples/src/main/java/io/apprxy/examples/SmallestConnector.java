@@ -7,6 +7,7 @@ import io.apprxy.tunnel.Connector;
 public final class SmallestConnector {
   private SmallestConnector() {}
 
+  /** Starts it. */
   public static void main(String[] args) throws Exception {
     // README: connector
     Connector.builder()

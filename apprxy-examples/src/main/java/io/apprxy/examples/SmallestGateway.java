@@ -12,6 +12,7 @@ import javax.net.ssl.SSLContext;
 public final class SmallestGateway {
   private SmallestGateway() {}
 
+  /** Starts it. */
   public static void main(String[] args) throws Exception {
     // README: gateway
     SSLContext tls = SSLContext.getDefault(); // -Djavax.net.ssl.keyStore=…
