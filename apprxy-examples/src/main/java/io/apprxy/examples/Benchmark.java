@@ -31,36 +31,54 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * Measures what a gateway costs: an origin alone, behind a gateway without and with a signed-in session, and through the tunnel.
- * Origin, gateway and connector are a process each; {@code wrk} makes the load, and all of it shares this machine.
+ * Measures what a gateway costs: an origin alone, behind a gateway without and with a signed-in
+ * session, and through the tunnel. Origin, gateway and connector are a process each; {@code wrk}
+ * makes the load, and all of it shares this machine.
  */
-@Command(name = "Benchmark", mixinStandardHelpOptions = true, description = "Needs wrk on the path (apt-get install wrk).")
+@Command(
+    name = "Benchmark",
+    mixinStandardHelpOptions = true,
+    description = "Needs wrk on the path (apt-get install wrk).")
 public final class Benchmark implements Callable<Integer> {
   private static final String GROUP = "benchmark";
   private static final String COOKIE_SCRIPT = "wrk.headers[\"Cookie\"] = os.getenv(\"COOKIE\")\n";
   private static final Pattern RATE = Pattern.compile("Requests/sec:\\s+([0-9.]+)");
   private static final Pattern P50 = Pattern.compile("\\s50%\\s+(\\S+)");
   private static final Pattern P99 = Pattern.compile("\\s99%\\s+(\\S+)");
-  private static final Pattern FAILED = Pattern.compile("(Non-2xx or 3xx responses|Socket errors):.*");
+  private static final Pattern FAILED =
+      Pattern.compile("(Non-2xx or 3xx responses|Socket errors):.*");
 
-  @Option(names = "--seconds", defaultValue = "10", description = "Length of each measurement. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--seconds",
+      defaultValue = "10",
+      description = "Length of each measurement. Default: ${DEFAULT-VALUE}")
   private int seconds;
 
-  @Option(names = "--warm-up", defaultValue = "5", description = "Seconds of load before each measurement. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--warm-up",
+      defaultValue = "5",
+      description = "Seconds of load before each measurement. Default: ${DEFAULT-VALUE}")
   private int warmUp;
 
-  @Option(names = "--connections", defaultValue = "64", description = "Connections of wrk. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--connections",
+      defaultValue = "64",
+      description = "Connections of wrk. Default: ${DEFAULT-VALUE}")
   private int connections;
 
   @Option(names = "--access-log", description = "Let the gateway write its access log, into a file")
   private boolean accessLog;
 
-  @Option(names = "--heap", defaultValue = "256m", description = "Heap of each process. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--heap",
+      defaultValue = "256m",
+      description = "Heap of each process. Default: ${DEFAULT-VALUE}")
   private String heap = "";
 
   private final List<Process> processes = new ArrayList<>();
 
-  private record Measurement(String what, double rate, String p50, String p99, @Nullable String trouble) {}
+  private record Measurement(
+      String what, double rate, String p50, String p99, @Nullable String trouble) {}
 
   /** Starts the benchmark. */
   public static void main(String[] arguments) {
@@ -83,12 +101,27 @@ public final class Benchmark implements Callable<Integer> {
     DemoProvider.Client client = DemoProvider.Client.gateway("apprxy-demo", secret, gateway);
 
     try (DemoProvider provider = DemoProvider.start(0, certificates.server(), client)) {
-      start(directory, "Benchmark", "origin", "--directory=" + directory, "--port=" + origin, "--tls-port=" + originTls);
       start(
-          directory, "Benchmark", "gateway", "--directory=" + directory, "--port=" + port, "--tunnel-port=" + tunnelPort,
-          "--origin=http://127.0.0.1:" + origin + "/", "--issuer=" + provider.issuer());
+          directory,
+          "Benchmark",
+          "origin",
+          "--directory=" + directory,
+          "--port=" + origin,
+          "--tls-port=" + originTls);
       start(
-          directory, "ConnectorExample", "--directory=" + directory, "--gateway=https://localhost:" + tunnelPort,
+          directory,
+          "Benchmark",
+          "gateway",
+          "--directory=" + directory,
+          "--port=" + port,
+          "--tunnel-port=" + tunnelPort,
+          "--origin=http://127.0.0.1:" + origin + "/",
+          "--issuer=" + provider.issuer());
+      start(
+          directory,
+          "ConnectorExample",
+          "--directory=" + directory,
+          "--gateway=https://localhost:" + tunnelPort,
           "--allow-origin=http://127.0.0.1:" + origin);
 
       DemoBrowser browser = new DemoBrowser(certificates.trust());
@@ -121,12 +154,14 @@ public final class Benchmark implements Callable<Integer> {
                 "io.apprxy.examples." + example));
     command.addAll(List.of(arguments));
     File log = directory.resolve("process-" + processes.size() + ".log").toFile();
-    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log);
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log);
     builder.environment().put("APPRXY_LOG", accessLog ? "INFO" : "WARN");
     processes.add(builder.start());
   }
 
-  private static void awaitAnswer(DemoBrowser browser, URI url) throws InterruptedException, IOException {
+  private static void awaitAnswer(DemoBrowser browser, URI url)
+      throws InterruptedException, IOException {
     Instant deadline = Instant.now().plus(Duration.ofSeconds(30));
     while (true) {
       int status = 0;
@@ -146,7 +181,8 @@ public final class Benchmark implements Callable<Integer> {
     }
   }
 
-  private Measurement measure(String what, String url, @Nullable String cookie) throws IOException, InterruptedException {
+  private Measurement measure(String what, String url, @Nullable String cookie)
+      throws IOException, InterruptedException {
     System.out.println("Measuring " + what + ": " + url);
     wrk(url, cookie, warmUp);
     String report = wrk(url, cookie, seconds);
@@ -159,13 +195,16 @@ public final class Benchmark implements Callable<Integer> {
         failed.find() ? failed.group().strip() : null);
   }
 
-  private String wrk(String url, @Nullable String cookie, int duration) throws IOException, InterruptedException {
+  private String wrk(String url, @Nullable String cookie, int duration)
+      throws IOException, InterruptedException {
     List<String> command =
-        new ArrayList<>(List.of("wrk", "-t1", "-c" + connections, "-d" + duration + "s", "--latency", url));
+        new ArrayList<>(
+            List.of("wrk", "-t1", "-c" + connections, "-d" + duration + "s", "--latency", url));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     if (cookie != null) {
       // by script and environment: others could read a command line
-      Path script = Files.writeString(Files.createTempFile("apprxy-benchmark", ".lua"), COOKIE_SCRIPT);
+      Path script =
+          Files.writeString(Files.createTempFile("apprxy-benchmark", ".lua"), COOKIE_SCRIPT);
       command.addAll(List.of("-s", script.toString()));
       builder.environment().put("COOKIE", cookie);
     }
@@ -188,12 +227,19 @@ public final class Benchmark implements Callable<Integer> {
   private static void print(List<Measurement> all) {
     double first = all.get(0).rate();
     double direct = all.get(2).rate();
-    System.out.printf("%n%-32s %12s %8s %9s %9s %11s%n", "", "requests/s", "p50", "p99", "to origin", "to gateway");
+    System.out.printf(
+        "%n%-32s %12s %8s %9s %9s %11s%n",
+        "", "requests/s", "p50", "p99", "to origin", "to gateway");
     for (Measurement one : all) {
       System.out.printf(
           Locale.ROOT,
           "%-32s %12.0f %8s %9s %9.2f %11.2f%s%n",
-          one.what(), one.rate(), one.p50(), one.p99(), one.rate() / first, one.rate() / direct,
+          one.what(),
+          one.rate(),
+          one.p50(),
+          one.p99(),
+          one.rate() / first,
+          one.rate() / direct,
           one.trouble() == null ? "" : "   " + one.trouble());
     }
   }
@@ -217,14 +263,19 @@ public final class Benchmark implements Callable<Integer> {
           Undertow.builder()
               .addHttpListener(port, "127.0.0.1")
               .addHttpsListener(tlsPort, "127.0.0.1", tls)
-              .setHandler(exchange -> exchange.getResponseSender().send("0123456789012345678901234567890123456789"))
+              .setHandler(
+                  exchange ->
+                      exchange.getResponseSender().send("0123456789012345678901234567890123456789"))
               .build();
       server.start();
       return DemoSetup.serveUntilStopped(server::stop);
     }
   }
 
-  /** Publishes the same origin three times: to everybody, to signed-in users, and to signed-in users through the tunnel. */
+  /**
+   * Publishes the same origin three times: to everybody, to signed-in users, and to signed-in users
+   * through the tunnel.
+   */
   @Command(name = "gateway", hidden = true)
   private static final class MeasuredGateway implements Callable<Integer> {
     @Option(names = "--directory")
@@ -276,11 +327,15 @@ public final class Benchmark implements Callable<Integer> {
     }
 
     private Application.Builder signedIn(String name) {
-      return application(name).assignGroups("staff").headerSignOn(Map.of("X-User", "preferred_username"));
+      return application(name)
+          .assignGroups("staff")
+          .headerSignOn(Map.of("X-User", "preferred_username"));
     }
 
     private Application.Builder application(String name) {
-      return Application.builder(name).externalUrl("https://localhost:" + port + "/" + name + "/").internalUrl(origin);
+      return Application.builder(name)
+          .externalUrl("https://localhost:" + port + "/" + name + "/")
+          .internalUrl(origin);
     }
   }
 }

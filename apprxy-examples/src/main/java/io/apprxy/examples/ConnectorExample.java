@@ -13,8 +13,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * A connector as a process of its own, for the gateway of {@link GatewayExample}. Start as many as you like, on any machines that
- * reach the application: they share its load, and while one is left users notice nothing.
+ * A connector as a process of its own, for the gateway of {@link GatewayExample}. Start as many as
+ * you like, on any machines that reach the application: they share its load, and while one is left
+ * users notice nothing.
  */
 @Command(
     name = "ConnectorExample",
@@ -27,19 +28,31 @@ import picocli.CommandLine.Option;
       "The enrolment token is read from a file, or from APPRXY_ENROLMENT_TOKEN in the environment."
     })
 public final class ConnectorExample implements Callable<Integer> {
-  @Option(names = "--gateway", defaultValue = "https://localhost:7443", description = "Where the gateway takes connectors. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--gateway",
+      defaultValue = "https://localhost:7443",
+      description = "Where the gateway takes connectors. Default: ${DEFAULT-VALUE}")
   private URI gateway = URI.create("https://localhost:7443");
 
-  @Option(names = "--allow-origin", defaultValue = "http://127.0.0.1:8080", description = "Origins that it may forward to. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--allow-origin",
+      defaultValue = "http://127.0.0.1:8080",
+      description = "Origins that it may forward to. Default: ${DEFAULT-VALUE}")
   private List<URI> origins = List.of();
 
-  @Option(names = "--gateway-ca", description = "A PEM file with the CA of the gateway. Default: ca.pem in the directory")
+  @Option(
+      names = "--gateway-ca",
+      description = "A PEM file with the CA of the gateway. Default: ca.pem in the directory")
   private @Nullable Path gatewayCa;
 
-  @Option(names = "--enrolment-token-file", description = "A file with the token. Default: enrolment-token in the directory")
+  @Option(
+      names = "--enrolment-token-file",
+      description = "A file with the token. Default: enrolment-token in the directory")
   private @Nullable Path enrolmentTokenFile;
 
-  @Option(names = "--directory", description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
+  @Option(
+      names = "--directory",
+      description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
   /** Starts the connector, and stops it on Ctrl-C. */
@@ -50,7 +63,8 @@ public final class ConnectorExample implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     DemoSetup.privateDirectory(directory);
-    SSLContext trust = gatewayCa == null ? DemoCertificates.in(directory).trust() : PemFiles.trust(gatewayCa);
+    SSLContext trust =
+        gatewayCa == null ? DemoCertificates.in(directory).trust() : PemFiles.trust(gatewayCa);
     Connector.Builder builder =
         Connector.builder()
             .gateway(gateway.toString())

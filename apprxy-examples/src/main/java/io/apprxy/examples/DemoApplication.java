@@ -16,13 +16,22 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * A demo of an internal application that knows nothing of sign-in: it greets whoever the identity headers name, and shows the
- * request that reached it. It listens on loopback only, since whoever reaches it directly may claim to be anybody.
+ * A demo of an internal application that knows nothing of sign-in: it greets whoever the identity
+ * headers name, and shows the request that reached it. It listens on loopback only, since whoever
+ * reaches it directly may claim to be anybody.
  */
 public final class DemoApplication implements AutoCloseable {
   /** The identity headers it understands, and the claims that they carry. */
   static final Map<String, String> IDENTITY_HEADERS =
-      Map.of("X-User", "preferred_username", "X-User-Name", "name", "X-User-Email", "email", "X-User-Groups", "groups");
+      Map.of(
+          "X-User",
+          "preferred_username",
+          "X-User-Name",
+          "name",
+          "X-User-Email",
+          "email",
+          "X-User-Groups",
+          "groups");
 
   private final Undertow server;
 
@@ -77,7 +86,8 @@ public final class DemoApplication implements AutoCloseable {
         <p class="soft">Marked: who you are, as the gateway vouches for it. The browser did not send these, and cannot.</p>
         </section></main>
         """
-            .formatted(escape(greeting), about(headers), escape(requestLine(exchange)), rows(headers));
+            .formatted(
+                escape(greeting), about(headers), escape(requestLine(exchange)), rows(headers));
     DemoPage.send(exchange, 200, greeting, body);
   }
 
@@ -93,12 +103,17 @@ public final class DemoApplication implements AutoCloseable {
 
   private static String requestLine(HttpServerExchange exchange) {
     String query = exchange.getQueryString();
-    return exchange.getRequestMethod() + " " + exchange.getRequestURI() + (query.isEmpty() ? "" : "?" + query);
+    return exchange.getRequestMethod()
+        + " "
+        + exchange.getRequestURI()
+        + (query.isEmpty() ? "" : "?" + query);
   }
 
   private static String rows(HeaderMap headers) {
     Map<String, HeaderValues> sorted =
-        new TreeMap<>(Comparator.comparing((String name) -> !isIdentity(name)).thenComparing(Comparator.naturalOrder()));
+        new TreeMap<>(
+            Comparator.comparing((String name) -> !isIdentity(name))
+                .thenComparing(Comparator.naturalOrder()));
     headers.forEach(values -> sorted.put(values.getHeaderName().toString(), values));
     StringBuilder rows = new StringBuilder();
     sorted.forEach(
@@ -117,9 +132,15 @@ public final class DemoApplication implements AutoCloseable {
     return IDENTITY_HEADERS.keySet().stream().anyMatch(header::equalsIgnoreCase);
   }
 
-  @Command(name = "DemoApplication", description = "Starts the demo application alone, on loopback.", mixinStandardHelpOptions = true)
+  @Command(
+      name = "DemoApplication",
+      description = "Starts the demo application alone, on loopback.",
+      mixinStandardHelpOptions = true)
   private static final class Arguments implements Callable<Integer> {
-    @Option(names = "--port", description = "Port on 127.0.0.1. Default: ${DEFAULT-VALUE}", defaultValue = "8080")
+    @Option(
+        names = "--port",
+        description = "Port on 127.0.0.1. Default: ${DEFAULT-VALUE}",
+        defaultValue = "8080")
     int port;
 
     @Override

@@ -20,7 +20,10 @@ import java.util.stream.Collectors;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 
-/** A user without a screen: keeps cookies, follows redirects, and fills in the forms of {@link DemoProvider}. */
+/**
+ * A user without a screen: keeps cookies, follows redirects, and fills in the forms of {@link
+ * DemoProvider}.
+ */
 final class DemoBrowser {
   private static final Pattern TICKET = Pattern.compile("name=\"ticket\" value=\"([^\"]+)\"");
   private static final Pattern ONE_TIME_CODE = Pattern.compile("id=\"demo-code\">([0-9]{6})<");
@@ -50,11 +53,16 @@ final class DemoBrowser {
     return client.send(request(url).build(), BodyHandlers.ofString());
   }
 
-  /** Opens a page that leads to the provider, and signs in there: the page that the user sees at last. */
-  HttpResponse<String> signIn(URI url, DemoProvider.User user, boolean mfa) throws IOException, InterruptedException {
+  /**
+   * Opens a page that leads to the provider, and signs in there: the page that the user sees at
+   * last.
+   */
+  HttpResponse<String> signIn(URI url, DemoProvider.User user, boolean mfa)
+      throws IOException, InterruptedException {
     HttpResponse<String> form = open(url);
     if (ticket(form) == null) {
-      throw new IOException("no sign-in page at " + form.uri() + ", but status " + form.statusCode());
+      throw new IOException(
+          "no sign-in page at " + form.uri() + ", but status " + form.statusCode());
     }
     Map<String, String> fields = Map.of("username", user.name(), "password", user.password());
     HttpResponse<String> next = submit(form, mfa ? with(fields, "mfa", "on") : fields);
@@ -72,13 +80,17 @@ final class DemoBrowser {
   }
 
   /** Posts a form. */
-  HttpResponse<String> post(URI url, Map<String, String> fields) throws IOException, InterruptedException {
+  HttpResponse<String> post(URI url, Map<String, String> fields)
+      throws IOException, InterruptedException {
     String body =
         fields.entrySet().stream()
             .map(field -> encode(field.getKey()) + "=" + encode(field.getValue()))
             .collect(Collectors.joining("&"));
     return client.send(
-        request(url).header("Content-Type", "application/x-www-form-urlencoded").POST(BodyPublishers.ofString(body)).build(),
+        request(url)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .POST(BodyPublishers.ofString(body))
+            .build(),
         BodyHandlers.ofString());
   }
 

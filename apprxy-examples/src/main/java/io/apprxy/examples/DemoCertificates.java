@@ -45,12 +45,14 @@ import org.bouncycastle.operator.OperatorCreationException;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 
 /**
- * A certificate authority for the demo, kept in a directory so that a browser can be taught to trust it once. It can vouch for
- * this machine alone: its name constraints (RFC 5280 §4.2.1.10) allow {@code localhost} and loopback addresses only, so that
- * having trusted it costs nothing else. Each server gets a fresh key and a certificate of a few days at every start. Immutable.
+ * A certificate authority for the demo, kept in a directory so that a browser can be taught to
+ * trust it once. It can vouch for this machine alone: its name constraints (RFC 5280 §4.2.1.10)
+ * allow {@code localhost} and loopback addresses only, so that having trusted it costs nothing
+ * else. Each server gets a fresh key and a certificate of a few days at every start. Immutable.
  */
 final class DemoCertificates {
-  private static final X500Name CA_NAME = new X500Name("CN=apprxy quickstart CA (this machine only)");
+  private static final X500Name CA_NAME =
+      new X500Name("CN=apprxy quickstart CA (this machine only)");
   private static final Duration CA_LIFETIME = Duration.ofDays(397);
   private static final Duration SERVER_LIFETIME = Duration.ofDays(7);
   private static final SecureRandom RANDOM = new SecureRandom();
@@ -78,7 +80,9 @@ final class DemoCertificates {
     KeyPair pair = newKeyPair();
     X509Certificate certificate = newCa(pair);
     try {
-      DemoSetup.writePrivate(keyAndCertificate, pem(new JcaPKCS8Generator(pair.getPrivate(), null)) + pem(certificate));
+      DemoSetup.writePrivate(
+          keyAndCertificate,
+          pem(new JcaPKCS8Generator(pair.getPrivate(), null)) + pem(certificate));
     } catch (FileAlreadyExistsException another) {
       // another process of the demo was first: its CA counts
     }
@@ -108,9 +112,14 @@ final class DemoCertificates {
         .addExtension(Extension.subjectAlternativeName, false, names)
         .addExtension(Extension.basicConstraints, true, new BasicConstraints(false))
         .addExtension(Extension.keyUsage, true, new KeyUsage(KeyUsage.digitalSignature))
-        .addExtension(Extension.extendedKeyUsage, false, new ExtendedKeyUsage(KeyPurposeId.id_kp_serverAuth))
-        .addExtension(Extension.authorityKeyIdentifier, false, utils.createAuthorityKeyIdentifier(ca))
-        .addExtension(Extension.subjectKeyIdentifier, false, utils.createSubjectKeyIdentifier(pair.getPublic()));
+        .addExtension(
+            Extension.extendedKeyUsage, false, new ExtendedKeyUsage(KeyPurposeId.id_kp_serverAuth))
+        .addExtension(
+            Extension.authorityKeyIdentifier, false, utils.createAuthorityKeyIdentifier(ca))
+        .addExtension(
+            Extension.subjectKeyIdentifier,
+            false,
+            utils.createSubjectKeyIdentifier(pair.getPublic()));
     return PemFiles.server(pair.getPrivate(), sign(builder, caKey), ca);
   }
 
@@ -127,14 +136,16 @@ final class DemoCertificates {
   private static DemoCertificates read(Path directory, Path keyAndCertificate)
       throws IOException, GeneralSecurityException {
     try (PEMParser parser = new PEMParser(new StringReader(Files.readString(keyAndCertificate)))) {
-      if (parser.readObject() instanceof PrivateKeyInfo key && parser.readObject() instanceof X509CertificateHolder holder) {
+      if (parser.readObject() instanceof PrivateKeyInfo key
+          && parser.readObject() instanceof X509CertificateHolder holder) {
         X509Certificate certificate = new JcaX509CertificateConverter().getCertificate(holder);
         PrivateKey privateKey = new JcaPEMKeyConverter().getPrivateKey(key);
         Path caFile = directory.toAbsolutePath().resolve("ca.pem");
         Files.writeString(caFile, pem(certificate));
         return new DemoCertificates(caFile, certificate, privateKey);
       }
-      throw new IOException(keyAndCertificate + " does not hold a key and a certificate: delete it to get new ones");
+      throw new IOException(
+          keyAndCertificate + " does not hold a key and a certificate: delete it to get new ones");
     }
   }
 
@@ -147,24 +158,30 @@ final class DemoCertificates {
               new GeneralSubtree(new GeneralName(GeneralName.iPAddress, "::1/128"))
             },
             new GeneralSubtree[0]);
-    X509v3CertificateBuilder builder = builder(CA_NAME, CA_NAME, now().plus(CA_LIFETIME), pair.getPublic());
+    X509v3CertificateBuilder builder =
+        builder(CA_NAME, CA_NAME, now().plus(CA_LIFETIME), pair.getPublic());
     builder
         .addExtension(Extension.basicConstraints, true, new BasicConstraints(0))
-        .addExtension(Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign | KeyUsage.cRLSign))
+        .addExtension(
+            Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign | KeyUsage.cRLSign))
         .addExtension(Extension.nameConstraints, true, thisMachine)
         .addExtension(
-            Extension.subjectKeyIdentifier, false, new JcaX509ExtensionUtils().createSubjectKeyIdentifier(pair.getPublic()));
+            Extension.subjectKeyIdentifier,
+            false,
+            new JcaX509ExtensionUtils().createSubjectKeyIdentifier(pair.getPublic()));
     return sign(builder, pair.getPrivate());
   }
 
-  private static X509v3CertificateBuilder builder(X500Name issuer, X500Name subject, Instant notAfter, PublicKey key) {
+  private static X509v3CertificateBuilder builder(
+      X500Name issuer, X500Name subject, Instant notAfter, PublicKey key) {
     // valid since an hour, for browsers whose clock lags behind
     Date notBefore = Date.from(now().minus(Duration.ofHours(1)));
     return new JcaX509v3CertificateBuilder(
         issuer, new BigInteger(127, RANDOM), notBefore, Date.from(notAfter), subject, key);
   }
 
-  private static X509Certificate sign(X509v3CertificateBuilder builder, PrivateKey key) throws GeneralSecurityException {
+  private static X509Certificate sign(X509v3CertificateBuilder builder, PrivateKey key)
+      throws GeneralSecurityException {
     try {
       return new JcaX509CertificateConverter()
           .getCertificate(builder.build(new JcaContentSignerBuilder("SHA256withECDSA").build(key)));

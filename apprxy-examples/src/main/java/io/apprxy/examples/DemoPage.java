@@ -8,7 +8,10 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 
-/** The look that the demo's pages share, and the headers that keep anything but this look from running in them. */
+/**
+ * The look that the demo's pages share, and the headers that keep anything but this look from
+ * running in them.
+ */
 final class DemoPage {
   private static final String STYLE =
       """
@@ -45,9 +48,11 @@ final class DemoPage {
    * Ends the exchange with a page.
    *
    * @param body HTML, in which every foreign text went through {@link #escape}
-   * @param formTargets the only places that a form of the page may lead to, redirects included (CSP Level 3, form-action)
+   * @param formTargets the only places that a form of the page may lead to, redirects included (CSP
+   *     Level 3, form-action)
    */
-  static void send(HttpServerExchange exchange, int status, String title, String body, String... formTargets) {
+  static void send(
+      HttpServerExchange exchange, int status, String title, String body, String... formTargets) {
     String formAction = formTargets.length == 0 ? "'none'" : String.join(" ", formTargets);
     exchange
         .setStatusCode(status)
@@ -58,7 +63,10 @@ final class DemoPage {
         .put(HttpString.tryFromString("Referrer-Policy"), "no-referrer")
         .put(
             HttpString.tryFromString("Content-Security-Policy"),
-            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src " + STYLE_SOURCE + "; form-action " + formAction);
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src "
+                + STYLE_SOURCE
+                + "; form-action "
+                + formAction);
     exchange
         .getResponseSender()
         .send(
@@ -91,7 +99,8 @@ final class DemoPage {
 
   private static String sha256(String text) {
     try {
-      byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+      byte[] digest =
+          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
       return Base64.getEncoder().encodeToString(digest);
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException(e); // every JDK has it

@@ -84,13 +84,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * A demo of an OpenID provider, for trying out and for tests: it shows the passwords of its users on its sign-in page. It
- * speaks the authorization code flow of OpenID Connect Core 1.0 with PKCE S256 (RFC 7636) and the {@code iss} parameter of RFC
- * 9207, discovery, a JWK set, and sign-out started by the relying party. A second factor is asked for when the relying party
- * sends {@code acr_values=mfa}, or when the user ticks the box.
+ * A demo of an OpenID provider, for trying out and for tests: it shows the passwords of its users
+ * on its sign-in page. It speaks the authorization code flow of OpenID Connect Core 1.0 with PKCE
+ * S256 (RFC 7636) and the {@code iss} parameter of RFC 9207, discovery, a JWK set, and sign-out
+ * started by the relying party. A second factor is asked for when the relying party sends {@code
+ * acr_values=mfa}, or when the user ticks the box.
  *
- * <p>It listens on 127.0.0.1 by that name. Cookies are not separated by port, so it has to have another name than the gateway
- * on {@code localhost}; and this name needs no resolver.
+ * <p>It listens on 127.0.0.1 by that name. Cookies are not separated by port, so it has to have
+ * another name than the gateway on {@code localhost}; and this name needs no resolver.
  */
 public final class DemoProvider implements AutoCloseable {
   /** Tells that a user proved who they are by password. */
@@ -125,7 +126,11 @@ public final class DemoProvider implements AutoCloseable {
 
   private DemoProvider(int port, SSLContext tls, Client client) throws JOSEException {
     this.client = client;
-    this.key = new ECKeyGenerator(Curve.P_256).keyUse(KeyUse.SIGNATURE).keyIDFromThumbprint(true).generate();
+    this.key =
+        new ECKeyGenerator(Curve.P_256)
+            .keyUse(KeyUse.SIGNATURE)
+            .keyIDFromThumbprint(true)
+            .generate();
     this.server =
         Undertow.builder()
             .addHttpsListener(port, "127.0.0.1", tls)
@@ -140,7 +145,9 @@ public final class DemoProvider implements AutoCloseable {
                     .post("/sign-in", e -> e.getRequestReceiver().receiveFullString(this::signIn))
                     .post("/token", e -> e.getRequestReceiver().receiveFullString(this::token))
                     .get("/end-session", this::endSession)
-                    .post("/end-session", e -> e.getRequestReceiver().receiveFullString(this::confirmSignOut)))
+                    .post(
+                        "/end-session",
+                        e -> e.getRequestReceiver().receiveFullString(this::confirmSignOut)))
             .build();
     server.start();
     InetSocketAddress address = (InetSocketAddress) server.getListenerInfo().get(0).getAddress();
@@ -150,7 +157,10 @@ public final class DemoProvider implements AutoCloseable {
   /** A user of the demo. */
   record User(String name, String password, String fullName, String email, List<String> groups) {}
 
-  /** The one relying party that is registered; {@code home} is where it may have users sent after sign-out. */
+  /**
+   * The one relying party that is registered; {@code home} is where it may have users sent after
+   * sign-out.
+   */
   record Client(String id, String secret, Set<URI> redirectUris, URI home) {
     /** Registers a gateway at this address, under which all redirect URIs of apprxy lie. */
     static Client gateway(String id, String secret, URI externalUrl) {
@@ -163,9 +173,16 @@ public final class DemoProvider implements AutoCloseable {
     }
   }
 
-  /** A sign-in under way. Its ticket is good for one form post, from the browser that it was given to. */
+  /**
+   * A sign-in under way. Its ticket is good for one form post, from the browser that it was given
+   * to.
+   */
   private record SignIn(
-      AuthenticationRequest request, String browser, @Nullable User user, @Nullable String oneTimeCode, int failures) {}
+      AuthenticationRequest request,
+      String browser,
+      @Nullable User user,
+      @Nullable String oneTimeCode,
+      int failures) {}
 
   /** A sign-out that the user has yet to confirm. */
   private record SignOut(String browser, @Nullable URI target) {}
@@ -195,7 +212,8 @@ public final class DemoProvider implements AutoCloseable {
   }
 
   private String metadata() {
-    OIDCProviderMetadata metadata = new OIDCProviderMetadata(issuer, List.of(SubjectType.PUBLIC), endpoint("/jwks"));
+    OIDCProviderMetadata metadata =
+        new OIDCProviderMetadata(issuer, List.of(SubjectType.PUBLIC), endpoint("/jwks"));
     metadata.setAuthorizationEndpointURI(endpoint("/authorize"));
     metadata.setTokenEndpointURI(endpoint("/token"));
     metadata.setEndSessionEndpointURI(endpoint("/end-session"));
@@ -205,7 +223,9 @@ public final class DemoProvider implements AutoCloseable {
     metadata.setGrantTypes(List.of(GrantType.AUTHORIZATION_CODE));
     metadata.setCodeChallengeMethods(List.of(CodeChallengeMethod.S256));
     metadata.setTokenEndpointAuthMethods(
-        List.of(ClientAuthenticationMethod.CLIENT_SECRET_BASIC, ClientAuthenticationMethod.CLIENT_SECRET_POST));
+        List.of(
+            ClientAuthenticationMethod.CLIENT_SECRET_BASIC,
+            ClientAuthenticationMethod.CLIENT_SECRET_POST));
     metadata.setIDTokenJWSAlgs(List.of(JWSAlgorithm.ES256));
     metadata.setACRs(List.of(PASSWORD, MFA));
     metadata.setSupportsAuthorizationResponseIssuerParam(true);
@@ -227,12 +247,18 @@ public final class DemoProvider implements AutoCloseable {
     try {
       request = AuthenticationRequest.parse(exchange.getQueryString());
     } catch (ParseException e) {
-      sendMessage(exchange, 400, "This is no sign-in request", "Start from the application's address.");
+      sendMessage(
+          exchange, 400, "This is no sign-in request", "Start from the application's address.");
       return;
     }
     // RFC 6749 §4.1.2.1: never redirect to an address that was not registered
-    if (!request.getClientID().getValue().equals(client.id()) || !client.redirectUris().contains(request.getRedirectionURI())) {
-      sendMessage(exchange, 400, "Unknown application", "The client id or the redirect URI is not registered here.");
+    if (!request.getClientID().getValue().equals(client.id())
+        || !client.redirectUris().contains(request.getRedirectionURI())) {
+      sendMessage(
+          exchange,
+          400,
+          "Unknown application",
+          "The client id or the redirect URI is not registered here.");
       return;
     }
     ErrorObject problem = problem(request);
@@ -254,7 +280,8 @@ public final class DemoProvider implements AutoCloseable {
     if (!request.getResponseType().equals(ResponseType.CODE)) {
       return OAuth2Error.UNSUPPORTED_RESPONSE_TYPE;
     }
-    if (request.getCodeChallenge() == null || !CodeChallengeMethod.S256.equals(request.getCodeChallengeMethod())) {
+    if (request.getCodeChallenge() == null
+        || !CodeChallengeMethod.S256.equals(request.getCodeChallengeMethod())) {
       return OAuth2Error.INVALID_REQUEST.setDescription("PKCE with S256 is required");
     }
     if (request.getRequestObject() != null) {
@@ -283,10 +310,12 @@ public final class DemoProvider implements AutoCloseable {
   private void signIn(HttpServerExchange exchange, String body) {
     Map<String, List<String>> form = URLUtils.parseParameters(body);
     SignIn signIn = signIns.asMap().remove(field(form, "ticket"));
-    // The ticket ties the form to the request, and the cookie ties it to the browser: nobody can sign someone else in here
+    // The ticket ties the form to the request, and the cookie ties it to the browser: nobody can
+    // sign someone else in here
     // (RFC 6749 §10.12).
     if (signIn == null || !signIn.browser().equals(cookie(exchange, BROWSER_COOKIE))) {
-      sendMessage(exchange, 400, "This page is too old", "Start again from the application's address.");
+      sendMessage(
+          exchange, 400, "This page is too old", "Start again from the application's address.");
     } else if (signIn.user() == null) {
       checkPassword(exchange, form, signIn);
     } else {
@@ -294,7 +323,8 @@ public final class DemoProvider implements AutoCloseable {
     }
   }
 
-  private void checkPassword(HttpServerExchange exchange, Map<String, List<String>> form, SignIn signIn) {
+  private void checkPassword(
+      HttpServerExchange exchange, Map<String, List<String>> form, SignIn signIn) {
     String name = field(form, "username").strip().toLowerCase(Locale.ROOT);
     User user =
         USERS.stream()
@@ -311,7 +341,8 @@ public final class DemoProvider implements AutoCloseable {
     }
   }
 
-  private void checkOneTimeCode(HttpServerExchange exchange, Map<String, List<String>> form, SignIn signIn, User user) {
+  private void checkOneTimeCode(
+      HttpServerExchange exchange, Map<String, List<String>> form, SignIn signIn, User user) {
     if (field(form, "code").strip().equals(signIn.oneTimeCode())) {
       signedIn(exchange, signIn.request(), user, true);
     } else {
@@ -322,18 +353,22 @@ public final class DemoProvider implements AutoCloseable {
   private void failed(HttpServerExchange exchange, SignIn signIn, Consumer<SignIn> again) {
     int failures = signIn.failures() + 1;
     if (failures < MAX_FAILURES) {
-      again.accept(new SignIn(signIn.request(), signIn.browser(), signIn.user(), signIn.oneTimeCode(), failures));
+      again.accept(
+          new SignIn(
+              signIn.request(), signIn.browser(), signIn.user(), signIn.oneTimeCode(), failures));
     } else {
       refuse(exchange, signIn.request(), OAuth2Error.ACCESS_DENIED);
     }
   }
 
-  private void signedIn(HttpServerExchange exchange, AuthenticationRequest request, User user, boolean mfa) {
+  private void signedIn(
+      HttpServerExchange exchange, AuthenticationRequest request, User user, boolean mfa) {
     String old = cookie(exchange, SESSION_COOKIE);
     if (old != null) {
       sessions.invalidate(old);
     }
-    String id = DemoSetup.randomSecret(); // a new one at each sign-in, so that nobody can have planted it
+    String id =
+        DemoSetup.randomSecret(); // a new one at each sign-in, so that nobody can have planted it
     Session session = new Session(user, DemoSetup.randomSecret(), mfa, clock.instant());
     sessions.put(id, session);
     setCookie(exchange, SESSION_COOKIE, id);
@@ -343,7 +378,10 @@ public final class DemoProvider implements AutoCloseable {
   private void askPassword(HttpServerExchange exchange, SignIn signIn, String name) {
     String users =
         USERS.stream()
-            .map(u -> "<tr><td>%s</td><td><code>%s</code></td><td>%s</td></tr>".formatted(u.name(), u.password(), String.join(", ", u.groups())))
+            .map(
+                u ->
+                    "<tr><td>%s</td><td><code>%s</code></td><td>%s</td></tr>"
+                        .formatted(u.name(), u.password(), String.join(", ", u.groups())))
             .collect(Collectors.joining());
     String body =
         """
@@ -359,12 +397,19 @@ public final class DemoProvider implements AutoCloseable {
         <tbody>%s</tbody></table></section></main>
         """
             .formatted(
-                signIn.failures() == 0 ? "" : "<p class=\"bad\" role=\"alert\">User or password is wrong.</p>",
+                signIn.failures() == 0
+                    ? ""
+                    : "<p class=\"bad\" role=\"alert\">User or password is wrong.</p>",
                 remember(signIn),
                 escape(name),
                 wantsMfa(signIn.request()) ? " checked disabled" : "",
                 users);
-    sendForm(exchange, signIn.failures() == 0 ? 200 : 401, "Sign in", body, signIn.request().getRedirectionURI());
+    sendForm(
+        exchange,
+        signIn.failures() == 0 ? 200 : 401,
+        "Sign in",
+        body,
+        signIn.request().getRedirectionURI());
   }
 
   private void askOneTimeCode(HttpServerExchange exchange, SignIn signIn) {
@@ -378,10 +423,17 @@ public final class DemoProvider implements AutoCloseable {
         <button id="submit">Continue</button></form></section></main>
         """
             .formatted(
-                signIn.failures() == 0 ? "" : "<p class=\"bad\" role=\"alert\">This is not the code.</p>",
+                signIn.failures() == 0
+                    ? ""
+                    : "<p class=\"bad\" role=\"alert\">This is not the code.</p>",
                 signIn.oneTimeCode(),
                 remember(signIn));
-    sendForm(exchange, signIn.failures() == 0 ? 200 : 401, "One-time code", body, signIn.request().getRedirectionURI());
+    sendForm(
+        exchange,
+        signIn.failures() == 0 ? 200 : 401,
+        "One-time code",
+        body,
+        signIn.request().getRedirectionURI());
   }
 
   private String remember(SignIn signIn) {
@@ -396,11 +448,19 @@ public final class DemoProvider implements AutoCloseable {
     redirect(
         exchange,
         new AuthenticationSuccessResponse(
-                request.getRedirectionURI(), code, null, null, request.getState(), null, issuer, ResponseMode.QUERY)
+                request.getRedirectionURI(),
+                code,
+                null,
+                null,
+                request.getState(),
+                null,
+                issuer,
+                ResponseMode.QUERY)
             .toURI());
   }
 
-  private void refuse(HttpServerExchange exchange, AuthenticationRequest request, ErrorObject error) {
+  private void refuse(
+      HttpServerExchange exchange, AuthenticationRequest request, ErrorObject error) {
     redirect(
         exchange,
         new AuthenticationErrorResponse(
@@ -413,7 +473,9 @@ public final class DemoProvider implements AutoCloseable {
   private void token(HttpServerExchange exchange, String body) {
     try {
       HTTPRequest http = new HTTPRequest(HTTPRequest.Method.POST, endpoint("/token"));
-      http.setContentType(Objects.requireNonNullElse(exchange.getRequestHeaders().getFirst(Headers.CONTENT_TYPE), ""));
+      http.setContentType(
+          Objects.requireNonNullElse(
+              exchange.getRequestHeaders().getFirst(Headers.CONTENT_TYPE), ""));
       String authorization = exchange.getRequestHeaders().getFirst(Headers.AUTHORIZATION);
       if (authorization != null) {
         http.setAuthorization(authorization);
@@ -421,13 +483,15 @@ public final class DemoProvider implements AutoCloseable {
       http.setBody(body);
       answerToken(exchange, TokenRequest.parse(http));
     } catch (ParseException e) {
-      refuseToken(exchange, e.getErrorObject() == null ? OAuth2Error.INVALID_REQUEST : e.getErrorObject());
+      refuseToken(
+          exchange, e.getErrorObject() == null ? OAuth2Error.INVALID_REQUEST : e.getErrorObject());
     } catch (JOSEException e) {
       refuseToken(exchange, OAuth2Error.SERVER_ERROR);
     }
   }
 
-  private void answerToken(HttpServerExchange exchange, TokenRequest request) throws JOSEException, ParseException {
+  private void answerToken(HttpServerExchange exchange, TokenRequest request)
+      throws JOSEException, ParseException {
     if (!(request.getClientAuthentication() instanceof PlainClientSecret credentials)
         || !credentials.getClientID().equals(new ClientID(client.id()))
         || !credentials.getClientSecret().equals(new Secret(client.secret()))) {
@@ -436,10 +500,12 @@ public final class DemoProvider implements AutoCloseable {
       refuseToken(exchange, OAuth2Error.UNSUPPORTED_GRANT_TYPE);
     } else {
       Grant grant = grants.asMap().remove(code.getAuthorizationCode().getValue());
-      if (grant == null || !matches(grant.request(), code.getRedirectionURI(), code.getCodeVerifier())) {
+      if (grant == null
+          || !matches(grant.request(), code.getRedirectionURI(), code.getCodeVerifier())) {
         refuseToken(exchange, OAuth2Error.INVALID_GRANT);
       } else {
-        OIDCTokens tokens = new OIDCTokens(idToken(grant), new BearerAccessToken(60, new Scope("openid")), null);
+        OIDCTokens tokens =
+            new OIDCTokens(idToken(grant), new BearerAccessToken(60, new Scope("openid")), null);
         sendJson(exchange, 200, new OIDCTokenResponse(tokens).toJSONObject().toJSONString());
       }
     }
@@ -449,7 +515,8 @@ public final class DemoProvider implements AutoCloseable {
       AuthenticationRequest request, @Nullable URI redirectUri, @Nullable CodeVerifier verifier) {
     return request.getRedirectionURI().equals(redirectUri)
         && verifier != null
-        && CodeChallenge.compute(CodeChallengeMethod.S256, verifier).equals(request.getCodeChallenge());
+        && CodeChallenge.compute(CodeChallengeMethod.S256, verifier)
+            .equals(request.getCodeChallenge());
   }
 
   private SignedJWT idToken(Grant grant) throws JOSEException, ParseException {
@@ -474,7 +541,9 @@ public final class DemoProvider implements AutoCloseable {
     claims.setClaim("email", user.email());
     claims.setClaim("groups", user.groups());
     SignedJWT token =
-        new SignedJWT(new JWSHeader.Builder(JWSAlgorithm.ES256).keyID(key.getKeyID()).build(), claims.toJWTClaimsSet());
+        new SignedJWT(
+            new JWSHeader.Builder(JWSAlgorithm.ES256).keyID(key.getKeyID()).build(),
+            claims.toJWTClaimsSet());
     token.sign(new ECDSASigner(key));
     return token;
   }
@@ -512,7 +581,10 @@ public final class DemoProvider implements AutoCloseable {
     }
   }
 
-  /** Without proof that the relying party knows the session, the user decides: RP-Initiated Logout 1.0 §2. */
+  /**
+   * Without proof that the relying party knows the session, the user decides: RP-Initiated Logout
+   * 1.0 §2.
+   */
   private void askSignOut(HttpServerExchange exchange, Session session, SignOut signOut) {
     String ticket = DemoSetup.randomSecret();
     signOuts.put(ticket, signOut);
@@ -541,7 +613,10 @@ public final class DemoProvider implements AutoCloseable {
 
   private @Nullable URI target(@Nullable URI wanted, @Nullable State state) {
     // only within the one gateway that is registered, so that this is no open redirect
-    if (wanted == null || wanted.getRawUserInfo() != null || wanted.getRawFragment() != null || !origin(wanted).equals(origin(client.home()))) {
+    if (wanted == null
+        || wanted.getRawUserInfo() != null
+        || wanted.getRawFragment() != null
+        || !origin(wanted).equals(origin(client.home()))) {
       return null;
     }
     if (state == null) {
@@ -569,7 +644,10 @@ public final class DemoProvider implements AutoCloseable {
     return id == null ? null : sessions.getIfPresent(id);
   }
 
-  /** The random name of this browser; the same for all its tabs, so that several can sign in at once. */
+  /**
+   * The random name of this browser; the same for all its tabs, so that several can sign in at
+   * once.
+   */
   private static String browser(HttpServerExchange exchange) {
     String known = cookie(exchange, BROWSER_COOKIE);
     if (known != null) {
@@ -587,7 +665,11 @@ public final class DemoProvider implements AutoCloseable {
 
   private static void setCookie(HttpServerExchange exchange, String name, String value) {
     exchange.setResponseCookie(
-        new CookieImpl(name, value).setPath("/").setSecure(true).setHttpOnly(true).setSameSiteMode("Lax"));
+        new CookieImpl(name, value)
+            .setPath("/")
+            .setSecure(true)
+            .setHttpOnly(true)
+            .setSameSiteMode("Lax"));
   }
 
   private static String field(Map<String, List<String>> form, String name) {
@@ -595,7 +677,8 @@ public final class DemoProvider implements AutoCloseable {
     return values.isEmpty() ? "" : values.get(0);
   }
 
-  private static void sendForm(HttpServerExchange exchange, int status, String title, String body, @Nullable URI target) {
+  private static void sendForm(
+      HttpServerExchange exchange, int status, String title, String body, @Nullable URI target) {
     // Chromium applies form-action to the redirects that follow a form post, too
     if (target == null) {
       DemoPage.send(exchange, status, title, body, "'self'");
@@ -608,7 +691,8 @@ public final class DemoProvider implements AutoCloseable {
     return uri.getScheme() + "://" + uri.getRawAuthority();
   }
 
-  private static void sendMessage(HttpServerExchange exchange, int status, String title, String text) {
+  private static void sendMessage(
+      HttpServerExchange exchange, int status, String title, String text) {
     String body =
         "<main><section><p class=\"kind\">Demo identity provider</p><h1>%s</h1><p>%s</p></section></main>"
             .formatted(escape(title), escape(text));
@@ -637,18 +721,32 @@ public final class DemoProvider implements AutoCloseable {
     return Caffeine.newBuilder().maximumSize(1000).expireAfterWrite(lifetime).build();
   }
 
-  @Command(name = "DemoProvider", description = "Starts the demo OpenID provider alone, on loopback.", mixinStandardHelpOptions = true)
+  @Command(
+      name = "DemoProvider",
+      description = "Starts the demo OpenID provider alone, on loopback.",
+      mixinStandardHelpOptions = true)
   private static final class Arguments implements Callable<Integer> {
-    @Option(names = "--port", description = "Port on 127.0.0.1. Default: ${DEFAULT-VALUE}", defaultValue = "9443")
+    @Option(
+        names = "--port",
+        description = "Port on 127.0.0.1. Default: ${DEFAULT-VALUE}",
+        defaultValue = "9443")
     int port;
 
-    @Option(names = "--client-id", description = "The gateway's client id. Default: ${DEFAULT-VALUE}", defaultValue = "apprxy-demo")
+    @Option(
+        names = "--client-id",
+        description = "The gateway's client id. Default: ${DEFAULT-VALUE}",
+        defaultValue = "apprxy-demo")
     String clientId = "";
 
-    @Option(names = "--gateway", description = "The gateway's external URL. Default: ${DEFAULT-VALUE}", defaultValue = "https://localhost:8443/")
+    @Option(
+        names = "--gateway",
+        description = "The gateway's external URL. Default: ${DEFAULT-VALUE}",
+        defaultValue = "https://localhost:8443/")
     URI gateway = URI.create("https://localhost:8443/");
 
-    @Option(names = "--directory", description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
+    @Option(
+        names = "--directory",
+        description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
     Path directory = DemoSetup.defaultDirectory();
 
     @Override

@@ -19,9 +19,13 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 
-/** What the examples need around a gateway: a private directory, secrets that stay off the command line, and a way to stop. */
+/**
+ * What the examples need around a gateway: a private directory, secrets that stay off the command
+ * line, and a way to stop.
+ */
 final class DemoSetup {
-  private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
+  private static final boolean POSIX =
+      FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
   private static final SecureRandom RANDOM = new SecureRandom();
 
   private DemoSetup() {}
@@ -36,23 +40,31 @@ final class DemoSetup {
     if (Files.notExists(directory)) {
       Files.createDirectories(directory, ownerOnly("rwx------"));
     } else if (POSIX && Files.getPosixFilePermissions(directory).size() > 3) {
-      throw new IOException(directory + " can be read by others: chmod 700 it, or name another one with --directory");
+      throw new IOException(
+          directory + " can be read by others: chmod 700 it, or name another one with --directory");
     }
     return directory;
   }
 
   /** Writes a new file that only its owner may read. */
   static void writePrivate(Path file, String text) throws IOException {
-    Path fresh = Files.createTempFile(file.toAbsolutePath().getParent(), "new", ".tmp", ownerOnly("rw-------"));
+    Path fresh =
+        Files.createTempFile(
+            file.toAbsolutePath().getParent(), "new", ".tmp", ownerOnly("rw-------"));
     Files.writeString(fresh, text, StandardOpenOption.WRITE);
     try {
-      Files.createLink(file, fresh); // whole or not at all, and never over a file that another process has just written
+      Files.createLink(
+          file, fresh); // whole or not at all, and never over a file that another process has just
+      // written
     } finally {
       Files.delete(fresh);
     }
   }
 
-  /** The secret in this file, which is created with a random one if there is none: two processes find the same. */
+  /**
+   * The secret in this file, which is created with a random one if there is none: two processes
+   * find the same.
+   */
   static String sharedSecret(Path file) throws IOException {
     if (Files.notExists(file)) {
       try {
@@ -64,7 +76,10 @@ final class DemoSetup {
     return readSecret(file);
   }
 
-  /** A secret from a file, else from an environment variable, else null. Never from the command line, which others can read. */
+  /**
+   * A secret from a file, else from an environment variable, else null. Never from the command
+   * line, which others can read.
+   */
   static @Nullable String secret(@Nullable Path file, String variable) throws IOException {
     return file == null ? System.getenv(variable) : readSecret(file);
   }
@@ -84,7 +99,10 @@ final class DemoSetup {
     return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
   }
 
-  /** The port, or a free one instead of 0, where the number has to be known before the server starts. */
+  /**
+   * The port, or a free one instead of 0, where the number has to be known before the server
+   * starts.
+   */
   static int portOrFree(int port) throws IOException {
     if (port != 0) {
       return port;
@@ -101,7 +119,9 @@ final class DemoSetup {
             (failure, line, parsed) -> {
               String name = line.getCommandName();
               LoggerFactory.getLogger(DemoSetup.class).debug("{} failed", name, failure);
-              line.getErr().println(name + " failed: " + reason(failure) + " (the details: APPRXY_LOG=DEBUG)");
+              line.getErr()
+                  .println(
+                      name + " failed: " + reason(failure) + " (the details: APPRXY_LOG=DEBUG)");
               return line.getCommandSpec().exitCodeOnExecutionException();
             })
         .execute(arguments);
@@ -112,7 +132,10 @@ final class DemoSetup {
     while (root.getCause() != null) {
       root = root.getCause();
     }
-    String hint = root instanceof BindException ? ": another process has the port; choose others, see --help" : "";
+    String hint =
+        root instanceof BindException
+            ? ": another process has the port; choose others, see --help"
+            : "";
     return root.getClass().getSimpleName() + ": " + root.getMessage() + hint;
   }
 
@@ -135,7 +158,9 @@ final class DemoSetup {
 
   private static FileAttribute<?>[] ownerOnly(String permissions) {
     return POSIX
-        ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))}
+        ? new FileAttribute<?>[] {
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))
+        }
         : new FileAttribute<?>[0];
   }
 }

@@ -15,7 +15,10 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** A gateway as a process of its own, for connectors in processes of theirs: see {@link ConnectorExample}. */
+/**
+ * A gateway as a process of its own, for connectors in processes of theirs: see {@link
+ * ConnectorExample}.
+ */
 @Command(
     name = "GatewayExample",
     mixinStandardHelpOptions = true,
@@ -27,52 +30,89 @@ import picocli.CommandLine.Option;
       "Secrets are read from files, or from APPRXY_CLIENT_SECRET and APPRXY_ENROLMENT_TOKEN in the environment."
     })
 public final class GatewayExample implements Callable<Integer> {
-  @Option(names = "--host", defaultValue = "127.0.0.1", description = "Address to listen on. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--host",
+      defaultValue = "127.0.0.1",
+      description = "Address to listen on. Default: ${DEFAULT-VALUE}")
   private String host = "";
 
-  @Option(names = "--port", defaultValue = "8443", description = "Port of the gateway. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--port",
+      defaultValue = "8443",
+      description = "Port of the gateway. Default: ${DEFAULT-VALUE}")
   private int port;
 
-  @Option(names = "--tunnel-port", defaultValue = "7443", description = "Port that connectors dial. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--tunnel-port",
+      defaultValue = "7443",
+      description = "Port that connectors dial. Default: ${DEFAULT-VALUE}")
   private int tunnelPort;
 
-  @Option(names = "--external-url", description = "Where users reach the application. Default: https://localhost:<port>/")
+  @Option(
+      names = "--external-url",
+      description = "Where users reach the application. Default: https://localhost:<port>/")
   private @Nullable URI externalUrl;
 
-  @Option(names = "--internal-url", defaultValue = "http://127.0.0.1:8080/", description = "Where connectors reach it. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--internal-url",
+      defaultValue = "http://127.0.0.1:8080/",
+      description = "Where connectors reach it. Default: ${DEFAULT-VALUE}")
   private URI internalUrl = URI.create("http://127.0.0.1:8080/");
 
-  @Option(names = "--connector-group", defaultValue = "demo", description = "The connectors that serve it. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--connector-group",
+      defaultValue = "demo",
+      description = "The connectors that serve it. Default: ${DEFAULT-VALUE}")
   private String connectorGroup = "";
 
-  @Option(names = "--group", defaultValue = "staff", description = "Groups that may use it. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--group",
+      defaultValue = "staff",
+      description = "Groups that may use it. Default: ${DEFAULT-VALUE}")
   private List<String> groups = List.of();
 
   @Option(names = "--user", description = "Users that may use it, beside the groups. Default: none")
   private List<String> users = List.of();
 
-  @Option(names = "--issuer", defaultValue = "https://127.0.0.1:9443", description = "The OpenID provider. Default: DemoProvider at ${DEFAULT-VALUE}")
+  @Option(
+      names = "--issuer",
+      defaultValue = "https://127.0.0.1:9443",
+      description = "The OpenID provider. Default: DemoProvider at ${DEFAULT-VALUE}")
   private URI issuer = URI.create("https://127.0.0.1:9443");
 
-  @Option(names = "--client-id", defaultValue = "apprxy-demo", description = "The client id. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--client-id",
+      defaultValue = "apprxy-demo",
+      description = "The client id. Default: ${DEFAULT-VALUE}")
   private String clientId = "";
 
-  @Option(names = "--client-secret-file", description = "A file with the client secret. Default: client-secret in the directory")
+  @Option(
+      names = "--client-secret-file",
+      description = "A file with the client secret. Default: client-secret in the directory")
   private @Nullable Path clientSecretFile;
 
-  @Option(names = "--enrolment-token-file", description = "A file with the connectors' token. Default: enrolment-token in the directory")
+  @Option(
+      names = "--enrolment-token-file",
+      description = "A file with the connectors' token. Default: enrolment-token in the directory")
   private @Nullable Path enrolmentTokenFile;
 
-  @Option(names = "--provider-ca", description = "A PEM file with the CA of the provider. Default: the JVM's trust, and the demo's CA")
+  @Option(
+      names = "--provider-ca",
+      description =
+          "A PEM file with the CA of the provider. Default: the JVM's trust, and the demo's CA")
   private @Nullable Path providerCa;
 
-  @Option(names = "--certificate", description = "A PEM file with the certificate chain. Default: one of the demo's CA")
+  @Option(
+      names = "--certificate",
+      description = "A PEM file with the certificate chain. Default: one of the demo's CA")
   private @Nullable Path certificate;
 
   @Option(names = "--key", description = "A PEM file with the certificate's key, in PKCS#8")
   private @Nullable Path key;
 
-  @Option(names = "--directory", description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
+  @Option(
+      names = "--directory",
+      description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
   /** Starts the gateway, and stops it on Ctrl-C. */
@@ -83,11 +123,18 @@ public final class GatewayExample implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     DemoCertificates demo = DemoCertificates.in(DemoSetup.privateDirectory(directory));
-    SSLContext tls = certificate == null || key == null ? demo.server() : PemFiles.server(certificate, key);
-    String published = externalUrl == null ? "https://localhost:" + port + "/" : externalUrl.toString();
+    SSLContext tls =
+        certificate == null || key == null ? demo.server() : PemFiles.server(certificate, key);
+    String published =
+        externalUrl == null ? "https://localhost:" + port + "/" : externalUrl.toString();
 
     TunnelServer tunnel =
-        TunnelServer.builder().host(host).port(tunnelPort).tls(tls).enrolmentToken(connectorGroup, enrolmentToken()).build();
+        TunnelServer.builder()
+            .host(host)
+            .port(tunnelPort)
+            .tls(tls)
+            .enrolmentToken(connectorGroup, enrolmentToken())
+            .build();
 
     Gateway gateway =
         Gateway.builder()
@@ -99,7 +146,8 @@ public final class GatewayExample implements Callable<Integer> {
                     .issuer(issuer.toString())
                     .clientId(clientId)
                     .clientSecret(clientSecret())
-                    .trust(providerCa == null ? demo.trustBesideDefault() : PemFiles.trust(providerCa))
+                    .trust(
+                        providerCa == null ? demo.trustBesideDefault() : PemFiles.trust(providerCa))
                     .build())
             .accessPolicy(new AssignmentPolicy())
             .connectors(tunnel)
@@ -115,7 +163,8 @@ public final class GatewayExample implements Callable<Integer> {
             .build()
             .start();
 
-    System.out.println("The gateway serves " + published + ", and connectors dial port " + tunnelPort);
+    System.out.println(
+        "The gateway serves " + published + ", and connectors dial port " + tunnelPort);
     return DemoSetup.serveUntilStopped(gateway);
   }
 

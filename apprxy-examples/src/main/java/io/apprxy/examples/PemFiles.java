@@ -35,7 +35,8 @@ final class PemFiles {
     return server(privateKey(key), certificates(chain).toArray(Certificate[]::new));
   }
 
-  static SSLContext server(PrivateKey key, Certificate... chain) throws IOException, GeneralSecurityException {
+  static SSLContext server(PrivateKey key, Certificate... chain)
+      throws IOException, GeneralSecurityException {
     KeyStore store = emptyStore();
     char[] password = DemoSetup.randomSecret().toCharArray();
     store.setKeyEntry("server", key, password, chain);
@@ -51,7 +52,8 @@ final class PemFiles {
     return trust(certificates(cas));
   }
 
-  static SSLContext trust(Collection<? extends Certificate> cas) throws IOException, GeneralSecurityException {
+  static SSLContext trust(Collection<? extends Certificate> cas)
+      throws IOException, GeneralSecurityException {
     KeyStore store = emptyStore();
     for (Certificate ca : cas) {
       store.setCertificateEntry("ca-" + store.size(), ca);
@@ -62,7 +64,8 @@ final class PemFiles {
   }
 
   /** For a client that trusts this CA, and whatever the JVM trusts. */
-  static SSLContext trustBesideDefault(X509Certificate ca) throws IOException, GeneralSecurityException {
+  static SSLContext trustBesideDefault(X509Certificate ca)
+      throws IOException, GeneralSecurityException {
     List<X509Certificate> all = new ArrayList<>(List.of(ca));
     Arrays.stream(managers(null).getTrustManagers())
         .filter(X509TrustManager.class::isInstance)
@@ -72,14 +75,17 @@ final class PemFiles {
 
   private static TrustManagerFactory managers(@Nullable KeyStore store)
       throws GeneralSecurityException {
-    TrustManagerFactory factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    TrustManagerFactory factory =
+        TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     factory.init(store);
     return factory;
   }
 
-  private static Collection<? extends Certificate> certificates(Path file) throws IOException, GeneralSecurityException {
+  private static Collection<? extends Certificate> certificates(Path file)
+      throws IOException, GeneralSecurityException {
     try (InputStream pem = Files.newInputStream(file)) {
-      Collection<? extends Certificate> certificates = CertificateFactory.getInstance("X.509").generateCertificates(pem);
+      Collection<? extends Certificate> certificates =
+          CertificateFactory.getInstance("X.509").generateCertificates(pem);
       if (certificates.isEmpty()) {
         throw new IOException(file + " holds no certificate");
       }

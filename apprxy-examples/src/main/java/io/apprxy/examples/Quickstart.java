@@ -21,50 +21,79 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * The whole of apprxy in one process, to be tried out on {@code localhost}: a gateway, a connector that dials out to it, an
- * internal application behind the connector, and an OpenID provider to sign in at. With {@code --issuer} it signs in at your own
- * provider instead, and with {@code --internal-url} it publishes your own application.
+ * The whole of apprxy in one process, to be tried out on {@code localhost}: a gateway, a connector
+ * that dials out to it, an internal application behind the connector, and an OpenID provider to
+ * sign in at. With {@code --issuer} it signs in at your own provider instead, and with {@code
+ * --internal-url} it publishes your own application.
  */
 @Command(
     name = "Quickstart",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Starts a gateway, a connector, an internal application and an OpenID provider in one process.",
-    footer = "The client secret is read from --client-secret-file, or from the environment variable APPRXY_CLIENT_SECRET.")
+    description =
+        "Starts a gateway, a connector, an internal application and an OpenID provider in one process.",
+    footer =
+        "The client secret is read from --client-secret-file, or from the environment variable APPRXY_CLIENT_SECRET.")
 public final class Quickstart implements Callable<Integer>, AutoCloseable {
   private static final String CONNECTOR_GROUP = "quickstart";
 
-  @Option(names = "--port", defaultValue = "8443", description = "Port of the gateway; 0 takes a free one. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--port",
+      defaultValue = "8443",
+      description = "Port of the gateway; 0 takes a free one. Default: ${DEFAULT-VALUE}")
   private int port;
 
-  @Option(names = "--tunnel-port", defaultValue = "7443", description = "Port that connectors dial. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--tunnel-port",
+      defaultValue = "7443",
+      description = "Port that connectors dial. Default: ${DEFAULT-VALUE}")
   private int tunnelPort;
 
-  @Option(names = "--application-port", defaultValue = "0", description = "Port of the demo application. Default: a free one")
+  @Option(
+      names = "--application-port",
+      defaultValue = "0",
+      description = "Port of the demo application. Default: a free one")
   private int applicationPort;
 
-  @Option(names = "--provider-port", defaultValue = "9443", description = "Port of the demo provider. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--provider-port",
+      defaultValue = "9443",
+      description = "Port of the demo provider. Default: ${DEFAULT-VALUE}")
   private int providerPort;
 
-  @Option(names = "--internal-url", description = "Publish this application. Default: the demo application is started")
+  @Option(
+      names = "--internal-url",
+      description = "Publish this application. Default: the demo application is started")
   private @Nullable URI internalUrl;
 
-  @Option(names = "--issuer", description = "Sign in at this OpenID provider. Default: the demo provider is started")
+  @Option(
+      names = "--issuer",
+      description = "Sign in at this OpenID provider. Default: the demo provider is started")
   private @Nullable URI issuer;
 
-  @Option(names = "--client-id", defaultValue = "apprxy-demo", description = "The client id. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--client-id",
+      defaultValue = "apprxy-demo",
+      description = "The client id. Default: ${DEFAULT-VALUE}")
   private String clientId = "";
 
   @Option(names = "--client-secret-file", description = "A file that holds the client secret")
   private @Nullable Path clientSecretFile;
 
-  @Option(names = "--group", defaultValue = "staff", description = "Groups that may use the application. Default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--group",
+      defaultValue = "staff",
+      description = "Groups that may use the application. Default: ${DEFAULT-VALUE}")
   private List<String> groups = List.of();
 
-  @Option(names = "--user", description = "Users that may use the application, beside the groups. Default: none")
+  @Option(
+      names = "--user",
+      description = "Users that may use the application, beside the groups. Default: none")
   private List<String> users = List.of();
 
-  @Option(names = "--directory", description = "Where the demo's CA is kept. Default: ~/.apprxy-quickstart")
+  @Option(
+      names = "--directory",
+      description = "Where the demo's CA is kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
   private final Deque<AutoCloseable> running = new ArrayDeque<>();
@@ -106,7 +135,8 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
 
   private void open(DemoCertificates certificates) throws Exception {
     externalUrl = URI.create("https://localhost:" + DemoSetup.portOrFree(port) + "/");
-    origin = internalUrl == null ? opened(DemoApplication.start(applicationPort)).url() : internalUrl;
+    origin =
+        internalUrl == null ? opened(DemoApplication.start(applicationPort)).url() : internalUrl;
     String enrolmentToken = DemoSetup.randomSecret();
 
     TunnelServer tunnel =
@@ -153,9 +183,14 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
     String secret = DemoSetup.secret(clientSecretFile, "APPRXY_CLIENT_SECRET");
     if (issuer != null) {
       if (secret == null) {
-        throw new IllegalStateException("--issuer needs --client-secret-file, or APPRXY_CLIENT_SECRET in the environment");
+        throw new IllegalStateException(
+            "--issuer needs --client-secret-file, or APPRXY_CLIENT_SECRET in the environment");
       }
-      return OidcPreAuthentication.builder().issuer(issuer.toString()).clientId(clientId).clientSecret(secret).build();
+      return OidcPreAuthentication.builder()
+          .issuer(issuer.toString())
+          .clientId(clientId)
+          .clientSecret(secret)
+          .build();
     }
     demoProvider = true;
     String demoSecret = DemoSetup.randomSecret();
@@ -175,10 +210,15 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
     text.append("  Open         ").append(externalUrl).append('\n');
     if (demoProvider) {
       for (DemoProvider.User user : DemoProvider.USERS) {
-        text.append("  Sign in as   %-5s  password %-10s  %s%n".formatted(user.name(), user.password(), fate(user)));
+        text.append(
+            "  Sign in as   %-5s  password %-10s  %s%n"
+                .formatted(user.name(), user.password(), fate(user)));
       }
     } else {
-      text.append("  Sign in at   ").append(issuer()).append("\n  Register     ").append(externalUrl.resolve("/.apprxy/callback"));
+      text.append("  Sign in at   ")
+          .append(issuer())
+          .append("\n  Register     ")
+          .append(externalUrl.resolve("/.apprxy/callback"));
       text.append(" there as redirect URI of the client ").append(clientId).append('\n');
     }
     Path ca = certificates().caFile();
@@ -192,13 +232,18 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
           browser --> gateway %s --> connector (dialled out to port %d) --> %s
         """
             .formatted(ca, ca, externalUrl, externalUrl.getAuthority(), dialledPort, origin));
-    text.append("\n  Ready %d ms after the start of the JVM. Ctrl-C stops it.%n".formatted(System.currentTimeMillis() - started));
+    text.append(
+        "\n  Ready %d ms after the start of the JVM. Ctrl-C stops it.%n"
+            .formatted(System.currentTimeMillis() - started));
     return text.toString();
   }
 
   private String fate(DemoProvider.User user) {
-    boolean admitted = users.contains(user.name()) || user.groups().stream().anyMatch(groups::contains);
-    return "group " + String.join(", ", user.groups()) + (admitted ? ": is greeted" : ": is refused, and told why");
+    boolean admitted =
+        users.contains(user.name()) || user.groups().stream().anyMatch(groups::contains);
+    return "group "
+        + String.join(", ", user.groups())
+        + (admitted ? ": is greeted" : ": is refused, and told why");
   }
 
   /** Where the published application is. */

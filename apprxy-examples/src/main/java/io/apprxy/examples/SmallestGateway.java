@@ -8,7 +8,9 @@ import io.apprxy.tunnel.TunnelServer;
 import java.util.Map;
 import javax.net.ssl.SSLContext;
 
-/** The gateway of the README. Certificates are those of the JVM: {@code -Djavax.net.ssl.keyStore=…}. */
+/**
+ * The gateway of the README. Certificates are those of the JVM: {@code -Djavax.net.ssl.keyStore=…}.
+ */
 public final class SmallestGateway {
   private SmallestGateway() {}
 
@@ -16,7 +18,8 @@ public final class SmallestGateway {
   public static void main(String[] args) throws Exception {
     // README: gateway
     SSLContext tls = SSLContext.getDefault(); // -Djavax.net.ssl.keyStore=…
-    TunnelServer tunnel = TunnelServer.builder().tls(tls).enrolmentToken("corp", System.getenv("TOKEN")).build();
+    TunnelServer tunnel =
+        TunnelServer.builder().tls(tls).enrolmentToken("corp", System.getenv("TOKEN")).build();
     OidcPreAuthentication signIn =
         OidcPreAuthentication.builder()
             .issuer("https://login.example.com")
@@ -31,8 +34,14 @@ public final class SmallestGateway {
             .assignGroups("staff")
             .headerSignOn(Map.of("X-User", "preferred_username"))
             .build();
-    Gateway.builder().tls(tls).preAuthentication(signIn).accessPolicy(new AssignmentPolicy())
-        .connectors(tunnel).publish(wiki).build().start();
+    Gateway.builder()
+        .tls(tls)
+        .preAuthentication(signIn)
+        .accessPolicy(new AssignmentPolicy())
+        .connectors(tunnel)
+        .publish(wiki)
+        .build()
+        .start();
     // README: end
   }
 }

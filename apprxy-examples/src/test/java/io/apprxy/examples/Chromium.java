@@ -26,11 +26,16 @@ final class Chromium implements AutoCloseable {
   Chromium(Path profile) {
     if (!BROWSER.canExecute() || !DRIVER.canExecute()) {
       throw new IllegalStateException(
-          "This test needs " + BROWSER + " and " + DRIVER + ". Get them with: apt-get install chromium chromium-driver");
+          "This test needs "
+              + BROWSER
+              + " and "
+              + DRIVER
+              + ". Get them with: apt-get install chromium chromium-driver");
     }
     ChromeOptions options = new ChromeOptions();
     options.setBinary(BROWSER);
-    options.setAcceptInsecureCerts(true); // the "Proceed to localhost" of the quickstart; the chain is checked elsewhere
+    options.setAcceptInsecureCerts(
+        true); // the "Proceed to localhost" of the quickstart; the chain is checked elsewhere
     options.addArguments(
         "--headless",
         "--no-sandbox", // for root, as in a build container

@@ -18,9 +18,14 @@ class DemoCertificatesTest {
     Path directory = DemoSetup.privateDirectory(temporary.resolve("demo"));
     String first = Files.readString(DemoCertificates.in(directory).caFile());
 
-    assertThat(Files.readString(DemoCertificates.in(directory).caFile())).isEqualTo(first).contains("BEGIN CERTIFICATE");
-    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(directory))).isEqualTo("rwx------");
-    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(directory.resolve("ca.key.pem"))))
+    assertThat(Files.readString(DemoCertificates.in(directory).caFile()))
+        .isEqualTo(first)
+        .contains("BEGIN CERTIFICATE");
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(directory)))
+        .isEqualTo("rwx------");
+    assertThat(
+            PosixFilePermissions.toString(
+                Files.getPosixFilePermissions(directory.resolve("ca.key.pem"))))
         .isEqualTo("rw-------");
   }
 
@@ -29,7 +34,9 @@ class DemoCertificatesTest {
     Path open = Files.createDirectory(temporary.resolve("open"));
     Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxr-xr-x"));
 
-    assertThatThrownBy(() -> DemoSetup.privateDirectory(open)).isInstanceOf(IOException.class).hasMessageContaining("chmod 700");
+    assertThatThrownBy(() -> DemoSetup.privateDirectory(open))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("chmod 700");
   }
 
   @Test

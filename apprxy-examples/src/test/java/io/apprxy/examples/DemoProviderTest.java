@@ -52,9 +52,12 @@ class DemoProviderTest {
 
   @BeforeAll
   static void start(@TempDir Path directory) throws Exception {
-    DemoCertificates certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
+    DemoCertificates certificates =
+        DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
     trust = certificates.trust();
-    provider = DemoProvider.start(0, certificates.server(), DemoProvider.Client.gateway("gateway", SECRET, GATEWAY));
+    provider =
+        DemoProvider.start(
+            0, certificates.server(), DemoProvider.Client.gateway("gateway", SECRET, GATEWAY));
   }
 
   @AfterAll
@@ -65,7 +68,8 @@ class DemoProviderTest {
   @Test
   void discovery_namesWhatTheProviderDoes() throws Exception {
     OIDCProviderMetadata metadata =
-        OIDCProviderMetadata.parse(browser.open(endpoint("/.well-known/openid-configuration")).body());
+        OIDCProviderMetadata.parse(
+            browser.open(endpoint("/.well-known/openid-configuration")).body());
 
     assertThat(metadata.getIssuer().getValue()).isEqualTo(provider.issuer().toString());
     assertThat(metadata.getCodeChallengeMethods()).containsExactly(CodeChallengeMethod.S256);
@@ -96,7 +100,8 @@ class DemoProviderTest {
 
     SignedJWT token = idToken(redeem(parameter(answer, "code"), verifier, SECRET));
     assertThat(token.getJWTClaimsSet().getStringClaim("acr")).isEqualTo("mfa");
-    assertThat(token.getJWTClaimsSet().getStringListClaim("amr")).containsExactly("pwd", "otp", "mfa");
+    assertThat(token.getJWTClaimsSet().getStringListClaim("amr"))
+        .containsExactly("pwd", "otp", "mfa");
   }
 
   @Test
@@ -104,8 +109,11 @@ class DemoProviderTest {
     browser.signIn(authorize(r -> r), ALICE, false);
 
     assertThat(parameter(browser.open(authorize(r -> r)), "code")).isNotBlank();
-    assertThat(DemoBrowser.ticket(browser.open(authorize(r -> r.acrValues(List.of(new ACR("mfa"))))))).isNotNull();
-    assertThat(DemoBrowser.ticket(browser.open(authorize(r -> r.prompt(Prompt.Type.LOGIN))))).isNotNull();
+    assertThat(
+            DemoBrowser.ticket(browser.open(authorize(r -> r.acrValues(List.of(new ACR("mfa")))))))
+        .isNotNull();
+    assertThat(DemoBrowser.ticket(browser.open(authorize(r -> r.prompt(Prompt.Type.LOGIN)))))
+        .isNotNull();
   }
 
   @Test
@@ -124,15 +132,21 @@ class DemoProviderTest {
   @Test
   void userName_withMarkup_isEscaped() throws Exception {
     HttpResponse<String> page =
-        browser.submit(browser.open(authorize(r -> r)), Map.of("username", "\"><script>x</script>", "password", "x"));
+        browser.submit(
+            browser.open(authorize(r -> r)),
+            Map.of("username", "\"><script>x</script>", "password", "x"));
 
     assertThat(page.body()).contains("&quot;&gt;&lt;script&gt;").doesNotContain("<script>");
-    assertThat(page.headers().firstValue("Content-Security-Policy")).get().asString().startsWith("default-src 'none'");
+    assertThat(page.headers().firstValue("Content-Security-Policy"))
+        .get()
+        .asString()
+        .startsWith("default-src 'none'");
   }
 
   @Test
   void form_ofAnotherBrowser_isRefused() throws Exception {
-    HttpResponse<String> attackersForm = new DemoBrowser(trust, Redirect.NEVER).open(authorize(r -> r));
+    HttpResponse<String> attackersForm =
+        new DemoBrowser(trust, Redirect.NEVER).open(authorize(r -> r));
     browser.open(authorize(r -> r));
 
     HttpResponse<String> page =
@@ -144,7 +158,11 @@ class DemoProviderTest {
   @Test
   void redirectUri_thatIsNotRegistered_isNeverRedirectedTo() throws Exception {
     HttpResponse<String> page =
-        browser.open(authorize(r -> r.redirectionURI(URI.create("https://localhost:8443.evil.example/.apprxy/callback"))));
+        browser.open(
+            authorize(
+                r ->
+                    r.redirectionURI(
+                        URI.create("https://localhost:8443.evil.example/.apprxy/callback"))));
 
     assertThat(page.statusCode()).isEqualTo(400);
     assertThat(page.headers().firstValue("Location")).isEmpty();
@@ -152,14 +170,16 @@ class DemoProviderTest {
 
   @Test
   void request_withoutPkce_isRefused() throws Exception {
-    HttpResponse<String> answer = browser.open(authorize(r -> r.codeChallenge((CodeVerifier) null, null)));
+    HttpResponse<String> answer =
+        browser.open(authorize(r -> r.codeChallenge((CodeVerifier) null, null)));
 
     assertThat(parameter(answer, "error")).isEqualTo("invalid_request");
   }
 
   @Test
   void request_thatMustNotPrompt_isRefusedWithoutASession() throws Exception {
-    assertThat(parameter(browser.open(authorize(r -> r.prompt(Prompt.Type.NONE))), "error")).isEqualTo("login_required");
+    assertThat(parameter(browser.open(authorize(r -> r.prompt(Prompt.Type.NONE))), "error"))
+        .isEqualTo("login_required");
   }
 
   @Test
@@ -186,10 +206,22 @@ class DemoProviderTest {
 
   @Test
   void signOut_withTheIdToken_endsTheSessionAndReturns() throws Exception {
-    String token = idToken(redeem(parameter(browser.signIn(authorize(r -> r), ALICE, false), "code"), verifier, SECRET)).serialize();
+    String token =
+        idToken(
+                redeem(
+                    parameter(browser.signIn(authorize(r -> r), ALICE, false), "code"),
+                    verifier,
+                    SECRET))
+            .serialize();
 
     HttpResponse<String> answer =
-        browser.open(endpoint("/end-session?id_token_hint=" + token + "&post_logout_redirect_uri=" + GATEWAY + "&state=s"));
+        browser.open(
+            endpoint(
+                "/end-session?id_token_hint="
+                    + token
+                    + "&post_logout_redirect_uri="
+                    + GATEWAY
+                    + "&state=s"));
 
     assertThat(answer.headers().firstValue("Location")).contains(GATEWAY + "?state=s");
     assertThat(DemoBrowser.ticket(browser.open(authorize(r -> r)))).isNotNull();
@@ -210,7 +242,9 @@ class DemoProviderTest {
   @Test
   void signOut_toAForeignAddress_staysHere() throws Exception {
     HttpResponse<String> page =
-        browser.open(endpoint("/end-session?client_id=gateway&post_logout_redirect_uri=https://evil.example/"));
+        browser.open(
+            endpoint(
+                "/end-session?client_id=gateway&post_logout_redirect_uri=https://evil.example/"));
 
     assertThat(page.statusCode()).isEqualTo(200);
     assertThat(page.headers().firstValue("Location")).isEmpty();
@@ -219,7 +253,8 @@ class DemoProviderTest {
   private URI authorize(UnaryOperator<AuthenticationRequest.Builder> change) {
     return change
         .apply(
-            new AuthenticationRequest.Builder(ResponseType.CODE, new Scope("openid"), new ClientID("gateway"), CALLBACK)
+            new AuthenticationRequest.Builder(
+                    ResponseType.CODE, new Scope("openid"), new ClientID("gateway"), CALLBACK)
                 .endpointURI(endpoint("/authorize"))
                 .state(new State("state"))
                 .nonce(new Nonce("nonce"))
@@ -228,7 +263,8 @@ class DemoProviderTest {
         .toURI();
   }
 
-  private static HTTPResponse redeem(String code, CodeVerifier verifier, String secret) throws Exception {
+  private static HTTPResponse redeem(String code, CodeVerifier verifier, String secret)
+      throws Exception {
     HTTPRequest request =
         new TokenRequest.Builder(
                 endpoint("/token"),

@@ -23,7 +23,11 @@ class QuickstartBrowserIT {
   static void start(@TempDir Path directory) throws Exception {
     quickstart =
         Quickstart.start(
-            "--port=0", "--tunnel-port=0", "--provider-port=0", "--application-port=0", "--directory=" + directory.resolve("demo"));
+            "--port=0",
+            "--tunnel-port=0",
+            "--provider-port=0",
+            "--application-port=0",
+            "--directory=" + directory.resolve("demo"));
   }
 
   @AfterAll

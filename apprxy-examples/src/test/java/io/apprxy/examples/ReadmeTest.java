@@ -18,7 +18,8 @@ class ReadmeTest {
   @ParameterizedTest
   @CsvSource({"SmallestGateway, 20", "SmallestConnector, 10"})
   void snippet_isTheCodeThatCompiles_andIsShort(String example, int limit) throws IOException {
-    List<String> source = Files.readAllLines(Path.of("src/main/java/io/apprxy/examples", example + ".java"));
+    List<String> source =
+        Files.readAllLines(Path.of("src/main/java/io/apprxy/examples", example + ".java"));
     List<String> snippet =
         source.stream()
             .dropWhile(line -> !line.contains("// README:"))
@@ -35,16 +36,24 @@ class ReadmeTest {
   void errorTable_namesEveryCode_andNoOther() throws IOException {
     String table =
         Arrays.stream(ErrorCode.values())
-            .map(code -> "| `%s` | %d | %s | %s |".formatted(code.code(), code.status(), code.cause(), code.remedy()))
+            .map(
+                code ->
+                    "| `%s` | %d | %s | %s |"
+                        .formatted(code.code(), code.status(), code.cause(), code.remedy()))
             .collect(Collectors.joining("\n"));
 
-    assertThat(readme().lines().filter(line -> line.startsWith("| `APX-")).collect(Collectors.joining("\n")))
+    assertThat(
+            readme()
+                .lines()
+                .filter(line -> line.startsWith("| `APX-"))
+                .collect(Collectors.joining("\n")))
         .isEqualTo(table);
   }
 
   @Test
   void users_areThoseOfTheDemo() throws IOException {
-    assertThat(readme()).contains(DemoProvider.USERS.stream().map(u -> u.name() + "` / `" + u.password()).toList());
+    assertThat(readme())
+        .contains(DemoProvider.USERS.stream().map(u -> u.name() + "` / `" + u.password()).toList());
   }
 
   private static String readme() throws IOException {

@@ -44,7 +44,9 @@ class TwoProcessesIT {
     home = URI.create("https://localhost:" + port + "/");
     application = DemoApplication.start(0);
     String secret = DemoSetup.sharedSecret(directory.resolve("client-secret"));
-    provider = DemoProvider.start(0, certificates.server(), DemoProvider.Client.gateway("apprxy-demo", secret, home));
+    provider =
+        DemoProvider.start(
+            0, certificates.server(), DemoProvider.Client.gateway("apprxy-demo", secret, home));
     ExampleProcess gateway =
         start(
             GatewayExample.class,
@@ -69,7 +71,8 @@ class TwoProcessesIT {
     ExampleProcess first = startConnector();
     ExampleProcess second = startConnector();
     DemoBrowser alice = new DemoBrowser(certificates.trust());
-    assertThat(alice.signIn(home, DemoProvider.USERS.get(0), false).body()).contains("Hello, Alice Liddell");
+    assertThat(alice.signIn(home, DemoProvider.USERS.get(0), false).body())
+        .contains("Hello, Alice Liddell");
 
     try (Users users = new Users(alice)) {
       users.awaitAnswers(300);
@@ -116,7 +119,9 @@ class TwoProcessesIT {
   private static void until(Callable<Boolean> condition, Callable<String> what) throws Exception {
     long deadline = System.nanoTime() + Duration.ofSeconds(PATIENCE_SECONDS).toNanos();
     while (!condition.call()) {
-      assertThat(System.nanoTime()).as("deadline of waiting for %s", what.call()).isLessThan(deadline);
+      assertThat(System.nanoTime())
+          .as("deadline of waiting for %s", what.call())
+          .isLessThan(deadline);
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
     }
   }
@@ -152,7 +157,9 @@ class TwoProcessesIT {
 
     void awaitAnswers(int more) throws Exception {
       int goal = answers.get() + more;
-      until(() -> answers.get() >= goal || !failures.isEmpty(), () -> more + " answers, of which came " + answers);
+      until(
+          () -> answers.get() >= goal || !failures.isEmpty(),
+          () -> more + " answers, of which came " + answers);
       assertThat(failures).isEmpty();
     }
 
