@@ -34,14 +34,8 @@ public final class SmallestGateway {
             .assignGroups("staff")
             .headerSignOn(Map.of("X-User", "preferred_username"))
             .build();
-    Gateway.builder()
-        .tls(tls)
-        .preAuthentication(signIn)
-        .accessPolicy(new AssignmentPolicy())
-        .connectors(tunnel)
-        .publish(wiki)
-        .build()
-        .start();
+    Gateway.Builder gateway = Gateway.builder().tls(tls).preAuthentication(signIn);
+    gateway.accessPolicy(new AssignmentPolicy()).connectors(tunnel).publish(wiki).build().start();
     // README: end
   }
 }
