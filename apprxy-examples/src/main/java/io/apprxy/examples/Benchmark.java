@@ -321,9 +321,10 @@ public final class Benchmark implements Callable<Integer> {
               .publish(application("plain").passthrough().build())
               .publish(signedIn("direct").build())
               .publish(signedIn("tunnel").connectorGroup(GROUP).build())
-              .build()
-              .start();
-      return DemoSetup.serveUntilStopped(gateway);
+              .build();
+      tunnel.start();
+      gateway.start();
+      return DemoSetup.serveUntilStopped(gateway, tunnel);
     }
 
     private Application.Builder signedIn(String name) {

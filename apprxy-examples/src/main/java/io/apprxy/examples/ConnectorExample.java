@@ -41,6 +41,12 @@ public final class ConnectorExample implements Callable<Integer> {
   private List<URI> origins = List.of();
 
   @Option(
+      names = "--name",
+      defaultValue = "connector",
+      description = "Its name in the logs of the gateway. Default: ${DEFAULT-VALUE}")
+  private String name = "";
+
+  @Option(
       names = "--gateway-ca",
       description = "A PEM file with the CA of the gateway. Default: ca.pem in the directory")
   private @Nullable Path gatewayCa;
@@ -68,6 +74,7 @@ public final class ConnectorExample implements Callable<Integer> {
     Connector.Builder builder =
         Connector.builder()
             .gateway(gateway.toString())
+            .name(name)
             .trust(trust)
             .enrolmentToken(enrolmentToken())
             .signOn(new HeaderSignOn());

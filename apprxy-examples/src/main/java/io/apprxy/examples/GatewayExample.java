@@ -160,12 +160,13 @@ public final class GatewayExample implements Callable<Integer> {
                     .assignUsers(users.toArray(String[]::new))
                     .headerSignOn(DemoApplication.IDENTITY_HEADERS)
                     .build())
-            .build()
-            .start();
+            .build();
+    tunnel.start();
+    gateway.start();
 
     System.out.println(
         "The gateway serves " + published + ", and connectors dial port " + tunnelPort);
-    return DemoSetup.serveUntilStopped(gateway);
+    return DemoSetup.serveUntilStopped(gateway, tunnel);
   }
 
   private String clientSecret() throws Exception {

@@ -10,6 +10,7 @@ import io.apprxy.tunnel.TunnelServer;
 import java.lang.management.ManagementFactory;
 import java.net.URI;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -146,8 +147,19 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
             .tls(certificates.server())
             .enrolmentToken(CONNECTOR_GROUP, enrolmentToken)
             .build();
+    opened(tunnel.start());
 
-    opened(
+    Connector connector =
+        Connector.builder()
+            .gateway("https://localhost:" + tunnel.port())
+            .trust(certificates.trust())
+            .enrolmentToken(enrolmentToken)
+            .allowOrigin(origin.resolve("/").toString())
+            .signOn(new HeaderSignOn())
+            .build();
+    opened(connector.start());
+
+    Gateway gateway =
         Gateway.builder()
             .host("127.0.0.1")
             .port(externalUrl.getPort())
@@ -164,19 +176,13 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
                     .assignUsers(users.toArray(String[]::new))
                     .headerSignOn(DemoApplication.IDENTITY_HEADERS)
                     .build())
-            .build()
-            .start());
+            .build();
+    opened(gateway.start());
 
+    if (!connector.awaitConnected(Duration.ofSeconds(30))) {
+      throw new IllegalStateException("the connector could not connect; the log says why");
+    }
     dialledPort = tunnel.port();
-    opened(
-        Connector.builder()
-            .gateway("https://localhost:" + dialledPort)
-            .trust(certificates.trust())
-            .enrolmentToken(enrolmentToken)
-            .allowOrigin(origin.toString())
-            .signOn(new HeaderSignOn())
-            .build()
-            .start());
   }
 
   private OidcPreAuthentication signIn(DemoCertificates certificates) throws Exception {

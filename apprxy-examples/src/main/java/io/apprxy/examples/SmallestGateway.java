@@ -19,7 +19,11 @@ public final class SmallestGateway {
     // README: gateway
     SSLContext tls = SSLContext.getDefault(); // -Djavax.net.ssl.keyStore=…
     TunnelServer tunnel =
-        TunnelServer.builder().tls(tls).enrolmentToken("corp", System.getenv("TOKEN")).build();
+        TunnelServer.builder()
+            .tls(tls)
+            .enrolmentToken("corp", System.getenv("TOKEN"))
+            .build()
+            .start();
     OidcPreAuthentication signIn =
         OidcPreAuthentication.builder()
             .issuer("https://login.example.com")

@@ -93,8 +93,8 @@ class TwoProcessesIT {
         start(
             ConnectorExample.class,
             "--gateway=https://localhost:" + tunnelPort,
-            "--allow-origin=" + application.url().resolve("/").toString().replaceAll("/$", ""));
-    await(connector, "connected to");
+            "--allow-origin=" + application.url());
+    await(connector, "is connected");
     return connector;
   }
 
