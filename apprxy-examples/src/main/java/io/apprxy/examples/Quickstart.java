@@ -152,6 +152,7 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
     Connector connector =
         Connector.builder()
             .gateway("https://localhost:" + tunnel.port())
+            .name("quickstart")
             .trust(certificates.trust())
             .enrolmentToken(enrolmentToken)
             .allowOrigin(origin.resolve("/").toString())

@@ -17,20 +17,16 @@ public final class SmallestGateway {
   /** Starts it. */
   public static void main(String[] args) throws Exception {
     // README: gateway
-    SSLContext tls = SSLContext.getDefault(); // -Djavax.net.ssl.keyStore=…
-    TunnelServer tunnel =
-        TunnelServer.builder()
-            .tls(tls)
-            .enrolmentToken("corp", System.getenv("TOKEN"))
-            .build()
-            .start();
-    OidcPreAuthentication signIn =
+    String token = System.getenv("TOKEN");
+    var tls = SSLContext.getDefault(); // -Djavax.net.ssl.keyStore=…
+    var tunnel = TunnelServer.builder().tls(tls).enrolmentToken("corp", token).build().start();
+    var signIn =
         OidcPreAuthentication.builder()
             .issuer("https://login.example.com")
             .clientId("gateway")
             .clientSecret(System.getenv("CLIENT_SECRET"))
             .build();
-    Application wiki =
+    var wiki =
         Application.builder("wiki")
             .externalUrl("https://wiki.example.com/")
             .internalUrl("http://wiki.corp:8080/")
@@ -38,7 +34,7 @@ public final class SmallestGateway {
             .assignGroups("staff")
             .headerSignOn(Map.of("X-User", "preferred_username"))
             .build();
-    Gateway.Builder gateway = Gateway.builder().tls(tls).preAuthentication(signIn);
+    var gateway = Gateway.builder().tls(tls).preAuthentication(signIn);
     gateway.accessPolicy(new AssignmentPolicy()).connectors(tunnel).publish(wiki).build().start();
     // README: end
   }
