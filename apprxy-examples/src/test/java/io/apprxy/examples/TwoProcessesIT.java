@@ -10,8 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -131,11 +131,11 @@ class TwoProcessesIT {
     private final Queue<String> failures = new ConcurrentLinkedQueue<>();
     private final AtomicInteger answers = new AtomicInteger();
     private final AtomicBoolean stop = new AtomicBoolean();
-    private final CountDownLatch ended = new CountDownLatch(USERS_AT_ONCE);
+    private final List<CompletableFuture<Void>> windows = new ArrayList<>();
 
     Users(DemoBrowser browser) {
       for (int i = 0; i < USERS_AT_ONCE; i++) {
-        new Thread(() -> ask(browser), "user-" + i).start();
+        windows.add(CompletableFuture.runAsync(() -> ask(browser), run -> new Thread(run).start()));
       }
     }
 
@@ -150,8 +150,6 @@ class TwoProcessesIT {
         }
       } catch (Exception e) {
         failures.add(e.toString());
-      } finally {
-        ended.countDown();
       }
     }
 
@@ -164,9 +162,11 @@ class TwoProcessesIT {
     }
 
     @Override
-    public void close() throws InterruptedException {
+    public void close() {
       stop.set(true);
-      assertThat(ended.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+      CompletableFuture.allOf(windows.toArray(CompletableFuture[]::new))
+          .orTimeout(PATIENCE_SECONDS, TimeUnit.SECONDS)
+          .join();
     }
   }
 }

@@ -2,16 +2,49 @@ package consumer;
 
 import io.apprxy.Application;
 import io.apprxy.Gateway;
+import io.apprxy.auth.oidc.OidcPreAuthentication;
+import io.apprxy.auth.policy.AssignmentPolicy;
+import io.apprxy.auth.sso.HeaderSignOn;
+import io.apprxy.tunnel.Connector;
+import io.apprxy.tunnel.TunnelServer;
+import java.util.Map;
+import javax.net.ssl.SSLContext;
 
+/** What the README tells a user to write: a gateway, and a connector beside the origin. */
 final class Consumer {
   private Consumer() {}
 
-  public static void main(String[] args) {
+  static Gateway gateway(SSLContext tls, String token, String secret) {
+    TunnelServer tunnel = TunnelServer.builder().tls(tls).enrolmentToken("corp", token).build();
+    OidcPreAuthentication signIn =
+        OidcPreAuthentication.builder()
+            .issuer("https://login.example.com")
+            .clientId("gateway")
+            .clientSecret(secret)
+            .build();
     Application wiki =
         Application.builder("wiki")
-            .externalUrl("https://localhost:8443/")
-            .internalUrl("http://127.0.0.1:8080/")
+            .externalUrl("https://wiki.example.com/")
+            .internalUrl("http://wiki.corp:8080/")
+            .connectorGroup("corp")
+            .assignGroups("staff")
+            .headerSignOn(Map.of("X-User", "preferred_username"))
             .build();
-    Gateway.builder().port(8443).publish(wiki).build().start();
+    return Gateway.builder()
+        .tls(tls)
+        .preAuthentication(signIn)
+        .accessPolicy(new AssignmentPolicy())
+        .connectors(tunnel)
+        .publish(wiki)
+        .build();
+  }
+
+  static Connector connector(String token) {
+    return Connector.builder()
+        .gateway("https://gateway.example.com:7443")
+        .enrolmentToken(token)
+        .allowOrigin("http://wiki.corp:8080")
+        .signOn(new HeaderSignOn())
+        .build();
   }
 }
