@@ -8,10 +8,13 @@ import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -68,8 +71,8 @@ public final class DemoApplication implements AutoCloseable {
 
   private static void show(HttpServerExchange exchange) {
     HeaderMap headers = exchange.getRequestHeaders();
-    String user = headers.getFirst("X-User");
-    String name = headers.contains("X-User-Name") ? headers.getFirst("X-User-Name") : user;
+    String user = identity(headers, "X-User");
+    String name = headers.contains("X-User-Name") ? identity(headers, "X-User-Name") : user;
     String greeting = user == null ? "Hello, whoever you are" : "Hello, " + name;
     String body =
         """
@@ -92,13 +95,21 @@ public final class DemoApplication implements AutoCloseable {
   }
 
   private static String about(HeaderMap headers) {
-    String user = headers.getFirst("X-User");
+    String user = identity(headers, "X-User");
     if (user == null) {
       return "<p class=\"bad\">No identity header came with this request.</p>";
     }
-    String groups = headers.contains("X-User-Groups") ? headers.getFirst("X-User-Groups") : "none";
+    String groups = identity(headers, "X-User-Groups");
     return "<p>You are <b id=\"user\">%s</b>, of the groups <b>%s</b>. This application has no sign-in of its own.</p>"
-        .formatted(escape(user), escape(groups));
+        .formatted(escape(user), escape(groups == null ? "none" : groups));
+  }
+
+  /** Header values beyond ASCII come encoded (RFC 8187 §3.2.1). */
+  private static @Nullable String identity(HeaderMap headers, String name) {
+    String value = headers.getFirst(name);
+    return value != null && value.startsWith("UTF-8''")
+        ? URLDecoder.decode(value.substring(7).replace("+", "%2B"), StandardCharsets.UTF_8)
+        : value;
   }
 
   private static String requestLine(HttpServerExchange exchange) {

@@ -15,11 +15,13 @@ import java.util.List;
  * them. A header whose claim the user does not have is absent, also if the client sent it. Several
  * values are joined with a comma. Thread-safe.
  *
- * <p>A value beyond ASCII is encoded as RFC 8187 says: {@code UTF-8''J%C3%BCrgen}. A value with a
- * control character, or one of several that has a comma itself, would tell the origin something
- * else, and refuses the request.
+ * <p>A value beyond ASCII is encoded as RFC 8187 says: {@code UTF-8''J%C3%BCrgen}; so is one that
+ * looks as if it were encoded, since an origin would take it for another. A value with a control
+ * character, or one of several that has a comma itself, would tell the origin something else, and
+ * refuses the request.
  */
 public final class HeaderSignOn implements SignOn {
+  private static final String ENCODED = "UTF-8'";
   private static final String PLAIN = "!#$&+-.^_`|~"; // RFC 8187 §3.2.1, attr-char
 
   @Override
@@ -47,7 +49,10 @@ public final class HeaderSignOn implements SignOn {
       }
     }
     String joined = String.join(",", values);
-    return joined.chars().allMatch(c -> c < 0x7f) ? joined : encode(joined);
+    boolean plain =
+        joined.chars().allMatch(c -> c < 0x7f)
+            && !joined.regionMatches(true, 0, ENCODED, 0, ENCODED.length());
+    return plain ? joined : encode(joined);
   }
 
   private static String encode(String value) {
