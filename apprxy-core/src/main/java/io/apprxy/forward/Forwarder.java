@@ -4,6 +4,7 @@ import io.apprxy.GatewayException;
 import io.undertow.client.ClientRequest;
 import io.undertow.client.ClientResponse;
 import io.undertow.server.HttpServerExchange;
+import io.undertow.util.AttachmentKey;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.time.Duration;
@@ -19,6 +20,8 @@ public final class Forwarder {
    * the same header.
    */
   public static final HttpString UPGRADE = new HttpString("apprxy-upgrade");
+
+  static final AttachmentKey<Runnable> CLIENT_LEFT = AttachmentKey.create(Runnable.class);
 
   private Forwarder() {}
 
@@ -72,6 +75,17 @@ public final class Forwarder {
    * <p>Called on the exchange's I/O thread, after {@link HttpServerExchange#dispatch()}.
    */
   public static void forward(HttpServerExchange exchange, Plan plan) {
-    new Forwarding(exchange, plan).attempt();
+    new Forwarding(exchange, plan).start();
+  }
+
+  /**
+   * Ends a request that is being forwarded, because nobody waits for its response; no effect on one
+   * that has ended. For servers that know better than the exchange's channels. Any thread.
+   */
+  public static void clientLeft(HttpServerExchange exchange) {
+    Runnable end = exchange.getAttachment(CLIENT_LEFT);
+    if (end != null) {
+      end.run();
+    }
   }
 }

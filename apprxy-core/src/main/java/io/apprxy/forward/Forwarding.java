@@ -38,8 +38,9 @@ import org.xnio.channels.StreamSourceChannel;
  * One request on its way. All state belongs to the I/O thread of the exchange; what other threads
  * tell is handed over to it.
  *
- * <p>The order of things: {@link #attempt} picks a route, {@link #send} sends the request, {@link
- * #respond} streams the response, and exactly one of {@link #complete} and {@link #abort} ends it.
+ * <p>The order of things: {@link #start}, {@link #attempt} picks a route, {@link #send} sends the
+ * request, {@link #respond} streams the response, and exactly one of {@link #complete} and {@link
+ * #abort} ends it.
  */
 final class Forwarding {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
@@ -83,7 +84,14 @@ final class Forwarding {
 
   // ---- sending
 
-  void attempt() {
+  void start() {
+    exchange.putAttachment(
+        Forwarder.CLIENT_LEFT,
+        () -> onThread(() -> abort(clientGone(new IOException("the stream was reset")))));
+    attempt();
+  }
+
+  private void attempt() {
     try {
       Route next = plan.route(tried);
       if (next == null) {
@@ -555,10 +563,19 @@ final class Forwarding {
 
   /**
    * Ends one stream of a connection that others share; on HTTP/1.1 the lease closes the connection.
+   * Done by the thread that reads the connection: Undertow forgets a stream that is reset and
+   * remembers it elsewhere, and a frame of it that is read between the two would end the
+   * connection.
    */
   private static void reset(ClientExchange stream) {
     if (stream.getRequestChannel() instanceof Http2StreamSinkChannel http2) {
-      http2.getChannel().sendRstStream(http2.getStreamId(), Http2Channel.ERROR_CANCEL);
+      Http2Channel connection = http2.getChannel();
+      onThread(
+          connection.getIoThread(),
+          () -> {
+            connection.sendRstStream(http2.getStreamId(), Http2Channel.ERROR_CANCEL);
+            IoUtils.safeClose(stream.getResponseChannel());
+          });
     }
   }
 
@@ -601,10 +618,14 @@ final class Forwarding {
   }
 
   private void onThread(Runnable task) {
-    if (Thread.currentThread() == thread) {
+    onThread(thread, task);
+  }
+
+  private static void onThread(XnioIoThread owner, Runnable task) {
+    if (Thread.currentThread() == owner) {
       task.run();
     } else {
-      thread.execute(task);
+      owner.execute(task);
     }
   }
 

@@ -22,13 +22,12 @@ import java.net.UnknownHostException;
 import java.security.NoSuchAlgorithmException;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
-import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -58,13 +57,13 @@ public final class Connector implements AutoCloseable {
   private final XnioSsl tls;
   private final ByteBufferPool buffers = new DefaultByteBufferPool(true, 16 * 1024);
   private final LastHop lastHop;
-  private final List<Link> links = new ArrayList<>();
+  private final Set<Link> links = ConcurrentHashMap.newKeySet();
 
   /** Guarded by itself; notified of every change. */
   private final Set<Link> connected = new HashSet<>();
 
-  private @Nullable XnioWorker worker;
-  private boolean closed;
+  private volatile @Nullable XnioWorker worker;
+  private volatile boolean closing;
 
   private Connector(Builder settings) {
     this.settings = settings;
@@ -91,11 +90,18 @@ public final class Connector implements AutoCloseable {
     worker = started;
     for (URI gateway : settings.gateways) {
       for (int i = 0; i < settings.connections; i++) {
-        links.add(new Link(gateway, this, started.getIoThread()));
+        dial(gateway, started);
       }
     }
-    links.forEach(Link::start);
     return this;
+  }
+
+  private void dial(URI gateway, XnioWorker with) {
+    Link link = new Link(gateway, this, with.getIoThread());
+    links.add(link);
+    if (!closing) {
+      link.start();
+    }
   }
 
   private XnioWorker newWorker() {
@@ -138,10 +144,11 @@ public final class Connector implements AutoCloseable {
    */
   @Override
   public synchronized void close() {
-    if (closed || worker == null) {
+    XnioWorker running = worker;
+    if (closing || running == null) {
       return;
     }
-    closed = true;
+    closing = true;
     links.forEach(Link::stop);
     settings.gateways.forEach(this::announceDrain);
     try {
@@ -153,7 +160,7 @@ public final class Connector implements AutoCloseable {
     }
     links.forEach(Link::close);
     lastHop.close();
-    worker.shutdown();
+    running.shutdown();
   }
 
   private boolean await(Duration timeout, BooleanSupplier condition) throws InterruptedException {
@@ -219,7 +226,8 @@ public final class Connector implements AutoCloseable {
       return new ClientCallback<>() {
         @Override
         public void completed(ClientExchange answered) {
-          IoUtils.safeClose(connection);
+          // Not at once: Undertow has still to look at what it tells us of.
+          connection.getIoThread().execute(() -> IoUtils.safeClose(connection));
         }
 
         @Override
@@ -258,8 +266,8 @@ public final class Connector implements AutoCloseable {
         .put(Wire.CONNECTOR_INSTANCE, instance);
   }
 
-  HttpHandler handler(Runnable onConfigured) {
-    return new ConnectorHandler(settings.allowed, lastHop, settings.clock, onConfigured);
+  HttpHandler handler(ConnectorHandler.Orders orders) {
+    return new ConnectorHandler(settings.allowed, lastHop, settings.clock, orders);
   }
 
   void connected(Link link) {
@@ -270,7 +278,15 @@ public final class Connector implements AutoCloseable {
     LOG.info("connector {} is connected", settings.name);
   }
 
-  void disconnected(Link link) {
+  /** In place of a link that the gateway will close. */
+  void dialAnother(URI gateway) {
+    dial(gateway, Objects.requireNonNull(worker));
+  }
+
+  void disconnected(Link link, boolean forGood) {
+    if (forGood) {
+      links.remove(link);
+    }
     synchronized (connected) {
       connected.remove(link);
       connected.notifyAll();
@@ -288,11 +304,19 @@ public final class Connector implements AutoCloseable {
               () -> {
                 try {
                   InetAddress.getByName(gateway.getHost());
-                  thread.execute(then);
+                  handOver(thread, then);
                 } catch (UnknownHostException e) {
-                  thread.execute(() -> otherwise.accept(e));
+                  handOver(thread, () -> otherwise.accept(e));
                 }
               });
+    } catch (RejectedExecutionException e) {
+      LOG.debug("the connector is closing", e);
+    }
+  }
+
+  private static void handOver(XnioIoThread thread, Runnable task) {
+    try {
+      thread.execute(task);
     } catch (RejectedExecutionException e) {
       LOG.debug("the connector is closing", e);
     }

@@ -34,16 +34,25 @@ final class ConnectorHandler implements HttpHandler {
   private final OriginAllowList allowed;
   private final LastHop lastHop;
   private final Clock clock;
-  private final Runnable onConfigured;
+  private final Orders orders;
   private volatile @Nullable Configured configured;
+
+  /** What the gateway tells, beside requests; called on the I/O thread of the connection. */
+  interface Orders {
+    /** The configuration was taken. */
+    void configured();
+
+    /** This connection will end: another one should be dialled. */
+    void replace();
+  }
 
   private record Configured(Routes routes, Assertions assertions) {}
 
-  ConnectorHandler(OriginAllowList allowed, LastHop lastHop, Clock clock, Runnable onConfigured) {
+  ConnectorHandler(OriginAllowList allowed, LastHop lastHop, Clock clock, Orders orders) {
     this.allowed = allowed;
     this.lastHop = lastHop;
     this.clock = clock;
-    this.onConfigured = onConfigured;
+    this.orders = orders;
   }
 
   @Override
@@ -56,6 +65,10 @@ final class ConnectorHandler implements HttpHandler {
       if (exchange.getRequestURI().equals(Wire.CONFIGURATION_PATH)
           && exchange.getRequestMethod().equals(Methods.PUT)) {
         configure(exchange);
+      } else if (exchange.getRequestURI().equals(Wire.REPLACEMENT_PATH)
+          && exchange.getRequestMethod().equals(Methods.PUT)) {
+        orders.replace();
+        exchange.setStatusCode(204).endExchange();
       } else {
         serve(exchange);
       }
@@ -119,7 +132,7 @@ final class ConnectorHandler implements HttpHandler {
           new Configured(
               Routes.of(configuration.applications()), new Assertions(configuration.keys(), clock));
       warnOfForbidden(configuration);
-      onConfigured.run();
+      orders.configured();
       exchange.setStatusCode(204).endExchange();
     } catch (IllegalArgumentException e) {
       LOG.warn("the gateway sent a configuration that cannot be used", e);

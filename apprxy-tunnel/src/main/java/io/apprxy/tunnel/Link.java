@@ -217,9 +217,7 @@ final class Link {
    */
   private void serve(StreamConnection stream) throws IOException {
     serving = true;
-    // "From an upgrade" makes Undertow send its SETTINGS at once, so that the window may follow.
-    Http2Channel http2 =
-        new Http2Channel(stream, null, connector.buffers(), null, false, true, Wire.HTTP2);
+    TunnelChannel http2 = TunnelChannel.open(stream, connector.buffers(), false);
     channel = http2;
     http2.setIdleTimeout(Wire.SILENCE.toMillis());
     http2.addCloseTask(closed -> thread.execute(this::ended));
@@ -227,21 +225,33 @@ final class Link {
         .getReceiveSetter()
         .set(
             new Http2ReceiveListener(
-                connector.handler(this::configured), Wire.HTTP2, connector.bufferSize(), null));
+                http2.watching(connector.handler(new Orders())),
+                Wire.HTTP2,
+                connector.bufferSize(),
+                null));
     http2.resumeReceives();
-    Wire.openConnectionWindow(http2);
   }
 
-  /** The gateway has told us what to serve: now, and not before, the connection is of use. */
-  private void configured() {
-    backoff.reset();
-    connector.connected(this);
+  /** What the gateway tells, beside requests. */
+  private final class Orders implements ConnectorHandler.Orders {
+    /** We know what to serve: now, and not before, the connection is of use. */
+    @Override
+    public void configured() {
+      backoff.reset();
+      connector.connected(Link.this);
+    }
+
+    @Override
+    public void replace() {
+      stopped = true;
+      connector.dialAnother(gateway);
+    }
   }
 
   private void ended() {
     serving = false;
     channel = null;
-    connector.disconnected(this);
+    connector.disconnected(this, stopped);
     redial(backoff.next());
   }
 }

@@ -33,9 +33,15 @@ final class TunnelConnection implements Route {
 
   /**
    * Stream ids are finite (RFC 9113 §5.1.1): long before they end, the connector is made to dial
-   * anew.
+   * another connection.
    */
-  private static final int MAX_REQUESTS = 10_000_000;
+  private static final int MAX_REQUESTS = 100_000_000;
+
+  /**
+   * Undertow keeps something of some streams that were reset, up to a buffer, until the connection
+   * ends.
+   */
+  private static final int MAX_BROKEN = 1_000;
 
   final String group;
   final String connector;
@@ -44,7 +50,9 @@ final class TunnelConnection implements Route {
   private final Http2ClientConnection http2;
   private final AtomicInteger active = new AtomicInteger();
   private final AtomicInteger served = new AtomicInteger();
+  private final AtomicInteger broken = new AtomicInteger();
   private volatile boolean configured;
+  private volatile boolean retired;
   private volatile boolean draining;
 
   TunnelConnection(String group, String connector, String instance, Http2Channel channel) {
@@ -60,7 +68,7 @@ final class TunnelConnection implements Route {
   }
 
   boolean isUsable() {
-    return configured && !draining && http2.isOpen();
+    return configured && !draining && active.get() < Wire.MAX_STREAMS && http2.isOpen();
   }
 
   int active() {
@@ -86,8 +94,8 @@ final class TunnelConnection implements Route {
       opened.failed(new ClosedChannelException());
       return;
     }
-    if (served.incrementAndGet() >= MAX_REQUESTS) {
-      draining = true;
+    if (served.incrementAndGet() == MAX_REQUESTS) {
+      retire();
     }
     opened.opened(new StreamLease());
   }
@@ -100,6 +108,9 @@ final class TunnelConnection implements Route {
 
     @Override
     public void release(boolean intact) {
+      if (!intact && broken.incrementAndGet() == MAX_BROKEN) {
+        retire();
+      }
       ended();
     }
   }
@@ -108,6 +119,23 @@ final class TunnelConnection implements Route {
     if (active.decrementAndGet() == 0 && draining) {
       close();
     }
+  }
+
+  /** Has the connector dial another connection; serves until that one is there. */
+  private void retire() {
+    retired = true;
+    LOG.debug("a connection of connector {} is to be replaced", connector);
+    command(Wire.REPLACEMENT_PATH, "")
+        .exceptionally(
+            failed -> {
+              LOG.warn("connector {} does not replace its connection", connector, failed);
+              drain();
+              return null;
+            });
+  }
+
+  boolean isRetired() {
+    return retired;
   }
 
   /** Takes no new request, and closes after the last one: GOAWAY would fail those in flight. */
@@ -124,9 +152,7 @@ final class TunnelConnection implements Route {
 
   /** Sends the configuration; the connection is usable when the connector has taken it. */
   CompletableFuture<Void> configure(String json) {
-    CompletableFuture<Void> done = new CompletableFuture<>();
-    channel.getIoThread().execute(() -> http2.sendRequest(configuration(json), onSent(json, done)));
-    return done.orTimeout(Wire.PING_INTERVAL.multipliedBy(2).toMillis(), TimeUnit.MILLISECONDS)
+    return command(Wire.CONFIGURATION_PATH, json)
         .whenComplete(
             (ok, failed) -> {
               configured = failed == null;
@@ -137,9 +163,14 @@ final class TunnelConnection implements Route {
             });
   }
 
-  private static ClientRequest configuration(String json) {
-    ClientRequest request =
-        new ClientRequest().setMethod(Methods.PUT).setPath(Wire.CONFIGURATION_PATH);
+  private CompletableFuture<Void> command(String path, String json) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    channel.getIoThread().execute(() -> http2.sendRequest(request(path, json), onSent(json, done)));
+    return done.orTimeout(Wire.PING_INTERVAL.multipliedBy(2).toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private static ClientRequest request(String path, String json) {
+    ClientRequest request = new ClientRequest().setMethod(Methods.PUT).setPath(path);
     request
         .getRequestHeaders()
         .put(Headers.HOST, "connector")
@@ -153,7 +184,9 @@ final class TunnelConnection implements Route {
       @Override
       public void completed(ClientExchange sent) {
         sent.setResponseListener(onAnswered(done));
-        new StringWriteChannelListener(json).setup(sent.getRequestChannel());
+        if (!json.isEmpty()) {
+          new StringWriteChannelListener(json).setup(sent.getRequestChannel());
+        }
       }
 
       @Override

@@ -263,16 +263,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       String instance) {
     try {
       Http2Channel channel =
-          new Http2Channel(
-              stream,
-              null,
-              exchange.getConnection().getByteBufferPool(),
-              null,
-              true,
-              false,
-              Wire.HTTP2);
+          TunnelChannel.open(stream, exchange.getConnection().getByteBufferPool(), true);
       TunnelConnection connection = new TunnelConnection(group, name, instance, channel);
-      Wire.openConnectionWindow(channel);
       connection.onClose(() -> gone(connection));
       connections.add(connection);
       connection.keepAlive();
@@ -280,6 +272,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
           .thenRun(
               () -> {
                 LOG.info("connector {} of group {} is connected", name, group);
+                replaceRetired(instance);
                 changed();
               })
           .exceptionally(failed -> null);
@@ -287,6 +280,12 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       LOG.debug("connector {} went away while it connected", name, e);
       IoUtils.safeClose(stream);
     }
+  }
+
+  private void replaceRetired(String instance) {
+    connections.stream()
+        .filter(connection -> connection.instance.equals(instance) && connection.isRetired())
+        .forEach(TunnelConnection::drain);
   }
 
   private void gone(TunnelConnection connection) {

@@ -1,9 +1,7 @@
 package io.apprxy.tunnel;
 
 import io.undertow.UndertowOptions;
-import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.util.HttpString;
-import java.io.IOException;
 import java.time.Duration;
 import org.xnio.OptionMap;
 
@@ -11,6 +9,7 @@ import org.xnio.OptionMap;
 final class Wire {
   static final String CONNECT_PATH = "/.apprxy/connect";
   static final String DRAINING_PATH = "/.apprxy/draining";
+  static final String REPLACEMENT_PATH = "/.apprxy/replacement";
   static final String CONFIGURATION_PATH = "/.apprxy/configuration";
 
   /** The token that turns a connection around (draft-kazuho-ptth-ptth). */
@@ -35,13 +34,18 @@ final class Wire {
   private static final int STREAM_WINDOW = 512 * 1024;
 
   /**
-   * What one connection may have under way. HTTP/2 starts it at 65,535, and Undertow raises only
-   * the streams': so it is raised by hand, far enough that 128 readers have to stall before others
-   * notice. It also bounds the memory of a connection: 64 MiB.
+   * Requests that a connection carries at once; with the window of a stream it bounds the memory of
+   * a connection, at 512 MiB if every reader stalls.
    */
-  private static final int CONNECTION_WINDOW = 128 * STREAM_WINDOW;
+  static final int MAX_STREAMS = 1_000;
 
-  private static final int INITIAL_CONNECTION_WINDOW = 65_535; // RFC 9113 §6.9.2
+  /**
+   * What one connection may have under way. HTTP/2 starts it at 65,535, and Undertow raises only
+   * the streams'.
+   */
+  static final int CONNECTION_WINDOW = 16 * 1024 * 1024;
+
+  static final int INITIAL_CONNECTION_WINDOW = 65_535; // RFC 9113 §6.9.2
 
   private static final int BUFFER = 16 * 1024;
 
@@ -51,7 +55,7 @@ final class Wire {
           .set(UndertowOptions.HTTP2_SETTINGS_ENABLE_PUSH, false)
           // The default of 16 buffers for all streams together would let one slow reader stall
           // every other; the windows bound memory.
-          .set(UndertowOptions.MAX_QUEUED_READ_BUFFERS, 2 * CONNECTION_WINDOW / BUFFER)
+          .set(UndertowOptions.MAX_QUEUED_READ_BUFFERS, MAX_STREAMS * STREAM_WINDOW / BUFFER)
           .set(UndertowOptions.MAX_ENTITY_SIZE, -1L)
           .set(UndertowOptions.MAX_HEADER_SIZE, 128 * 1024)
           .set(UndertowOptions.MAX_HEADERS, 300)
@@ -61,9 +65,4 @@ final class Wire {
           .getMap();
 
   private Wire() {}
-
-  /** Called when our SETTINGS have gone out: a peer takes any other first frame for an error. */
-  static void openConnectionWindow(Http2Channel channel) throws IOException {
-    channel.sendUpdateWindowSize(0, CONNECTION_WINDOW - INITIAL_CONNECTION_WINDOW);
-  }
 }

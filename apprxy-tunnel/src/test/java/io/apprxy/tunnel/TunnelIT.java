@@ -137,7 +137,129 @@ class TunnelIT {
     }
   }
 
+  /** Each leaves up to a window of its stream unread; together they would close a connection's. */
+  @Test
+  void readersThatLeave_doNotUseUpTheConnection_whichIsReplacedMeanwhile() throws Exception {
+    CountDownLatch slowBegan = new CountDownLatch(1);
+    CountDownLatch finishSlow = new CountDownLatch(1);
+    Chain chain =
+        chain(
+            new BlockingHandler(
+                exchange -> {
+                  if (exchange.getRequestURI().equals("/slow")) {
+                    slowBegan.countDown();
+                    finishSlow.await(60, TimeUnit.SECONDS);
+                    exchange.getResponseSender().send("survived");
+                    return;
+                  }
+                  try (OutputStream out = exchange.getOutputStream()) {
+                    new Noise(BIG).transferTo(out);
+                  } catch (IOException expected) {
+                    exchange.endExchange();
+                  }
+                }),
+            1);
+    CompletableFuture<HttpResponse<String>> slow =
+        chain.client.sendAsync(chain.request("/slow").build(), BodyHandlers.ofString());
+    assertThat(slowBegan.await(30, TimeUnit.SECONDS)).isTrue();
+
+    for (int i = 0; i < 1_200; i++) {
+      try (Socket leaving =
+          chain.raw("GET /down HTTP/1.1\nHost: localhost:" + chain.port + "\n\n")) {
+        assertThat(leaving.getInputStream().read()).isEqualTo('H');
+      }
+    }
+
+    HttpResponse<InputStream> whole =
+        chain.client.send(chain.request("/down").build(), BodyHandlers.ofInputStream());
+    assertThat(digest(whole.body())).isEqualTo(digest(new Noise(BIG)));
+    finishSlow.countDown();
+    assertThat(slow.get(30, TimeUnit.SECONDS).body()).isEqualTo("survived");
+  }
+
   // ---- trap 3: one request's failure is its own
+
+  /** The connector resets streams of which much is still under way to it. */
+  @Test
+  void originThatBreaksOffWhileItIsSentABody_doesNotBreakOtherRequestsOfTheConnection()
+      throws Exception {
+    CountDownLatch slowBegan = new CountDownLatch(1);
+    CountDownLatch finishSlow = new CountDownLatch(1);
+    Chain chain =
+        chain(
+            new BlockingHandler(
+                exchange -> {
+                  if (exchange.getRequestURI().equals("/slow")) {
+                    slowBegan.countDown();
+                    finishSlow.await(60, TimeUnit.SECONDS);
+                    exchange.getResponseSender().send("survived");
+                  } else {
+                    exchange.getOutputStream().write('b');
+                    exchange.getOutputStream().flush();
+                    exchange.getInputStream().readNBytes(100_000);
+                    exchange.getConnection().close();
+                  }
+                }),
+            1);
+    CompletableFuture<HttpResponse<String>> slow =
+        chain.client.sendAsync(chain.request("/slow").build(), BodyHandlers.ofString());
+    assertThat(slowBegan.await(30, TimeUnit.SECONDS)).isTrue();
+
+    for (int i = 0; i < 20; i++) {
+      assertThatThrownBy(
+              () ->
+                  chain.client.send(
+                      chain
+                          .request("/up")
+                          .POST(BodyPublishers.ofInputStream(() -> new Noise(BIG)))
+                          .build(),
+                      BodyHandlers.ofString()))
+          .isInstanceOf(IOException.class);
+    }
+
+    finishSlow.countDown();
+    assertThat(slow.get(30, TimeUnit.SECONDS).body()).isEqualTo("survived");
+  }
+
+  @Test
+  void originThatAnswersBeforeItHasTheBody_isHeard_andOtherRequestsOfTheConnectionGoOn()
+      throws Exception {
+    CountDownLatch slowBegan = new CountDownLatch(1);
+    CountDownLatch finishSlow = new CountDownLatch(1);
+    Chain chain =
+        chain(
+            new BlockingHandler(
+                exchange -> {
+                  if (exchange.getRequestURI().equals("/slow")) {
+                    slowBegan.countDown();
+                    finishSlow.await(60, TimeUnit.SECONDS);
+                    exchange.getResponseSender().send("survived");
+                  } else {
+                    exchange.setPersistent(false);
+                    exchange.setStatusCode(413);
+                    exchange.getResponseSender().send("too large");
+                  }
+                }),
+            1);
+    CompletableFuture<HttpResponse<String>> slow =
+        chain.client.sendAsync(chain.request("/slow").build(), BodyHandlers.ofString());
+    assertThat(slowBegan.await(30, TimeUnit.SECONDS)).isTrue();
+
+    for (int i = 0; i < 20; i++) {
+      try (Socket upload =
+          chain.raw(
+              "POST /up HTTP/1.1\nHost: localhost:"
+                  + chain.port
+                  + "\nContent-Length: 50000000\n\n"
+                  + "x".repeat(300_000))) {
+        byte[] answer = upload.getInputStream().readNBytes(12);
+        assertThat(answer).asString(StandardCharsets.US_ASCII).isEqualTo("HTTP/1.1 413");
+      }
+    }
+
+    finishSlow.countDown();
+    assertThat(slow.get(30, TimeUnit.SECONDS).body()).isEqualTo("survived");
+  }
 
   @Test
   void clientsThatLeave_doNotBreakOtherRequestsOfTheConnection() throws Exception {
