@@ -27,7 +27,6 @@ import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import org.xnio.OptionMap;
 import org.xnio.Xnio;
-import org.xnio.ssl.XnioSsl;
 
 /**
  * From here to the origin: sign on, forward, rewrite. Runs in the gateway for direct origins, and
@@ -38,7 +37,7 @@ public final class LastHop implements AutoCloseable {
   static final Duration IDLE_TIMEOUT = Duration.ofMinutes(10);
 
   private final SignOn signOn;
-  private final XnioSsl tls;
+  private final UndertowXnioSsl tls;
   // Both are bounded by the applications that are published.
   private final ConcurrentMap<URI, OriginPool> pools = new ConcurrentHashMap<>();
   private final ConcurrentMap<Application, UrlMapping> mappings = new ConcurrentHashMap<>();

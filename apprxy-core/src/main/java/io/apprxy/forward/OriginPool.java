@@ -5,13 +5,13 @@ import io.apprxy.GatewayException;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.UndertowClient;
+import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.HttpServerExchange;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.UnknownHostException;
-import java.security.cert.CertificateException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -25,7 +25,6 @@ import org.xnio.IoUtils;
 import org.xnio.OptionMap;
 import org.xnio.XnioExecutor;
 import org.xnio.XnioIoThread;
-import org.xnio.ssl.XnioSsl;
 
 /**
  * Connections of HTTP/1.1 to one origin. Each I/O thread has its own, so that a request, its
@@ -50,11 +49,15 @@ final class OriginPool {
   private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
 
   private final URI origin;
-  private final @Nullable XnioSsl tls;
+  private final @Nullable UndertowXnioSsl tls;
+
+  /** Whether TLS with the origin worked when last looked at, and nothing has failed since. */
+  private volatile boolean checked;
+
   private final ConcurrentMap<XnioIoThread, Local> locals = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
-  OriginPool(URI origin, @Nullable XnioSsl tls) {
+  OriginPool(URI origin, @Nullable UndertowXnioSsl tls) {
     this.origin = origin;
     this.tls = tls;
   }
@@ -104,11 +107,10 @@ final class OriginPool {
     if (cause instanceof GatewayException known) {
       return known;
     }
-    for (Throwable e = cause; e != null; e = e.getCause()) {
-      if (e instanceof CertificateException || e instanceof SSLException) {
-        return new GatewayException(
-            ErrorCode.ORIGIN_CERTIFICATE, "no trusted connection to " + origin, cause);
-      }
+    checked = false;
+    if (CertificateCheck.isAboutCertificate(cause)) {
+      return new GatewayException(
+          ErrorCode.ORIGIN_CERTIFICATE, "no trusted connection to " + origin, cause);
     }
     return cause instanceof SocketTimeoutException
         ? new GatewayException(
@@ -157,8 +159,8 @@ final class OriginPool {
     }
 
     /**
-     * A name is looked up on a worker first, which fills the JDK's cache: connecting then does not
-     * block the I/O thread.
+     * What may block comes first, on a worker: the look-up of the name fills the JDK's cache, so
+     * that connecting does not block the I/O thread.
      */
     private void resolveAndConnect(HttpServerExchange exchange, Route.Opened opened) {
       try {
@@ -169,8 +171,12 @@ final class OriginPool {
                 () -> {
                   try {
                     InetAddress.getByName(origin.getHost());
+                    if (tls != null && !checked) {
+                      CertificateCheck.check(tls.getSslContext(), origin, CONNECT_TIMEOUT);
+                      checked = true;
+                    }
                     thread.execute(() -> connect(exchange, opened));
-                  } catch (UnknownHostException e) {
+                  } catch (UnknownHostException | SSLException e) {
                     thread.execute(() -> failed(e, opened));
                   }
                 });

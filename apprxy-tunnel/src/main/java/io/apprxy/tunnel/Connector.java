@@ -1,6 +1,7 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.SignOn;
+import io.apprxy.forward.CertificateCheck;
 import io.apprxy.forward.LastHop;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
@@ -27,23 +28,26 @@ import java.util.LinkedHashSet;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.xnio.IoUtils;
 import org.xnio.OptionMap;
 import org.xnio.Options;
 import org.xnio.Xnio;
 import org.xnio.XnioIoThread;
 import org.xnio.XnioWorker;
-import org.xnio.ssl.XnioSsl;
 
 /**
  * The private side: dials out to gateways and serves, over these connections, requests to the
@@ -54,13 +58,16 @@ public final class Connector implements AutoCloseable {
 
   private final Builder settings;
   private final String instance = UUID.randomUUID().toString();
-  private final XnioSsl tls;
+  private final UndertowXnioSsl tls;
   private final ByteBufferPool buffers = new DefaultByteBufferPool(true, 16 * 1024);
   private final LastHop lastHop;
   private final Set<Link> links = ConcurrentHashMap.newKeySet();
 
   /** Guarded by itself; notified of every change. */
   private final Set<Link> connected = new HashSet<>();
+
+  /** What was last wrong. */
+  private final AtomicReference<String> trouble = new AtomicReference<>("");
 
   private volatile @Nullable XnioWorker worker;
   private volatile boolean closing;
@@ -150,8 +157,8 @@ public final class Connector implements AutoCloseable {
     }
     closing = true;
     links.forEach(Link::stop);
-    settings.gateways.forEach(this::announceDrain);
     try {
+      announceDrain();
       if (!await(Wire.DRAIN, connected::isEmpty)) {
         LOG.warn("requests are still in flight after {}; their connections are closed", Wire.DRAIN);
       }
@@ -161,6 +168,19 @@ public final class Connector implements AutoCloseable {
     links.forEach(Link::close);
     lastHop.close();
     running.shutdown();
+  }
+
+  private void announceDrain() throws InterruptedException {
+    if (!isConnected()) {
+      return;
+    }
+    CompletableFuture<?>[] told =
+        settings.gateways.stream().map(this::announceDrain).toArray(CompletableFuture<?>[]::new);
+    try {
+      CompletableFuture.allOf(told).get(Wire.SILENCE.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      LOG.warn("a gateway could not be told that this connector leaves: {}", e.toString());
+    }
   }
 
   private boolean await(Duration timeout, BooleanSupplier condition) throws InterruptedException {
@@ -179,27 +199,29 @@ public final class Connector implements AutoCloseable {
 
   /**
    * On a connection of its own: the turned-around ones carry requests in the other direction only.
+   *
+   * @return completes with what the gateway answered
    */
-  private void announceDrain(URI gateway) {
+  private CompletableFuture<Integer> announceDrain(URI gateway) {
     XnioIoThread thread = Objects.requireNonNull(worker).getIoThread();
     ClientRequest request = new ClientRequest().setMethod(Methods.POST).setPath(Wire.DRAINING_PATH);
     identify(request.getRequestHeaders(), gateway);
-    request.getRequestHeaders().put(Headers.CONTENT_LENGTH, 0).put(Headers.CONNECTION, "close");
+    request.getRequestHeaders().put(Headers.CONTENT_LENGTH, 0);
+    Announcement announcement = new Announcement(request);
     resolve(
         gateway,
+        false,
         thread,
         () ->
             UndertowClient.getInstance()
-                .connect(new Announcement(request), gateway, thread, tls, buffers, OptionMap.EMPTY),
-        e ->
-            LOG.warn(
-                "gateway {} could not be told that this connector leaves: {}",
-                gateway,
-                e.toString()));
+                .connect(announcement, gateway, thread, tls, buffers, OptionMap.EMPTY),
+        announcement::failed);
+    return announcement.answer;
   }
 
   private static final class Announcement implements ClientCallback<ClientConnection> {
     private final ClientRequest request;
+    private final CompletableFuture<Integer> answer = new CompletableFuture<>();
 
     Announcement(ClientRequest request) {
       this.request = request;
@@ -212,7 +234,7 @@ public final class Connector implements AutoCloseable {
           new ClientCallback<>() {
             @Override
             public void completed(ClientExchange sent) {
-              sent.setResponseListener(closing(connection));
+              sent.setResponseListener(onAnswer());
             }
 
             @Override
@@ -222,12 +244,11 @@ public final class Connector implements AutoCloseable {
           });
     }
 
-    private ClientCallback<ClientExchange> closing(ClientConnection connection) {
+    private ClientCallback<ClientExchange> onAnswer() {
       return new ClientCallback<>() {
         @Override
         public void completed(ClientExchange answered) {
-          // Not at once: Undertow has still to look at what it tells us of.
-          connection.getIoThread().execute(() -> IoUtils.safeClose(connection));
+          answer.complete(answered.getResponse().getResponseCode());
         }
 
         @Override
@@ -239,13 +260,13 @@ public final class Connector implements AutoCloseable {
 
     @Override
     public void failed(IOException e) {
-      LOG.warn("a gateway could not be told that this connector leaves: {}", e.toString());
+      answer.completeExceptionally(e);
     }
   }
 
   // ---- what links need
 
-  XnioSsl tls() {
+  UndertowXnioSsl tls() {
     return tls;
   }
 
@@ -275,6 +296,7 @@ public final class Connector implements AutoCloseable {
       connected.add(link);
       connected.notifyAll();
     }
+    trouble.set("");
     LOG.info("connector {} is connected", settings.name);
   }
 
@@ -293,19 +315,38 @@ public final class Connector implements AutoCloseable {
     }
   }
 
+  /** Says what is wrong, once for all connections that suffer from it. */
+  void trouble(String what) {
+    if (!what.equals(trouble.getAndSet(what))) {
+      LOG.warn(what);
+    } else {
+      LOG.debug(what);
+    }
+  }
+
   /**
    * Looks the gateway's name up on a worker, which fills the JDK's cache: dialling then does not
    * block the I/O thread.
+   *
+   * @param checking whether to look at the certificate, too, because something was wrong before
    */
-  void resolve(URI gateway, XnioIoThread thread, Runnable then, Consumer<IOException> otherwise) {
+  void resolve(
+      URI gateway,
+      boolean checking,
+      XnioIoThread thread,
+      Runnable then,
+      Consumer<IOException> otherwise) {
     try {
       Objects.requireNonNull(worker)
           .execute(
               () -> {
                 try {
                   InetAddress.getByName(gateway.getHost());
+                  if (checking) {
+                    CertificateCheck.check(settings.trust, gateway, Wire.DIAL_TIMEOUT);
+                  }
                   handOver(thread, then);
-                } catch (UnknownHostException e) {
+                } catch (UnknownHostException | SSLException e) {
                   handOver(thread, () -> otherwise.accept(e));
                 }
               });

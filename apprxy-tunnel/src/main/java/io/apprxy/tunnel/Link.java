@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.forward.CertificateCheck;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.ClientExchange;
@@ -14,9 +15,9 @@ import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.time.Duration;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,7 +33,6 @@ import org.xnio.XnioIoThread;
  */
 final class Link {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.connector");
-  private static final Duration DIAL_TIMEOUT = Duration.ofSeconds(15);
   private static final Duration FIRST_WAIT = Duration.ofMillis(250);
   private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
 
@@ -47,6 +47,7 @@ final class Link {
   private @Nullable Http2Channel channel;
   private boolean serving;
   private boolean stopped;
+  private boolean failed;
   private int attempt;
 
   Link(URI gateway, Connector connector, XnioIoThread thread) {
@@ -79,6 +80,7 @@ final class Link {
     Dial dial = new Dial(++attempt);
     connector.resolve(
         gateway,
+        failed,
         thread,
         () ->
             UndertowClient.getInstance()
@@ -97,8 +99,8 @@ final class Link {
       this.number = number;
       this.timeout =
           thread.executeAfter(
-              () -> failed(new SocketTimeoutException("no answer in " + DIAL_TIMEOUT)),
-              DIAL_TIMEOUT.toMillis(),
+              () -> failed(new SocketTimeoutException("no answer in " + Wire.DIAL_TIMEOUT)),
+              Wire.DIAL_TIMEOUT.toMillis(),
               TimeUnit.MILLISECONDS);
     }
 
@@ -172,11 +174,12 @@ final class Link {
 
     private void refused(int status) {
       if (status == 401) {
-        LOG.warn(
-            "gateway {} does not accept the enrolment token: give this connector the token of its group",
-            gateway);
+        connector.trouble(
+            "gateway %s does not accept the enrolment token: give this connector the token of its group"
+                .formatted(gateway));
       } else {
-        LOG.warn("gateway {} answered {}; is it the tunnel's port?", gateway, status);
+        connector.trouble(
+            "gateway %s answered %d; is it the tunnel's port?".formatted(gateway, status));
       }
       again(status == 503 ? backoff.next() : REFUSED_WAIT);
     }
@@ -186,18 +189,16 @@ final class Link {
       if (isOver()) {
         return;
       }
-      if (e instanceof SSLException || e.getCause() instanceof SSLException) {
-        LOG.warn(
-            "the certificate of gateway {} is not trusted: renew it, or give its CA to trust(…): {}",
-            gateway,
-            e.toString());
-      } else {
-        LOG.warn("gateway {} cannot be reached: {}", gateway, e.toString());
-      }
+      connector.trouble(
+          CertificateCheck.isAboutCertificate(e)
+              ? "the certificate of gateway %s is not trusted: renew it, or give its CA to trust(…): %s"
+                  .formatted(gateway, e)
+              : "gateway %s cannot be reached: %s".formatted(gateway, e));
       again(backoff.next());
     }
 
     private void again(Duration wait) {
+      failed = true;
       timeout.remove();
       IoUtils.safeClose(connection);
       redial(wait);
@@ -207,7 +208,11 @@ final class Link {
   private void redial(Duration wait) {
     if (!stopped) {
       attempt++;
-      thread.executeAfter(this::dial, wait.toMillis(), TimeUnit.MILLISECONDS);
+      try {
+        thread.executeAfter(this::dial, wait.toMillis(), TimeUnit.MILLISECONDS);
+      } catch (RejectedExecutionException e) {
+        LOG.debug("the connector is closing", e);
+      }
     }
   }
 
@@ -238,6 +243,7 @@ final class Link {
     @Override
     public void configured() {
       backoff.reset();
+      failed = false;
       connector.connected(Link.this);
     }
 

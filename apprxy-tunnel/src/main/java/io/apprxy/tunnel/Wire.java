@@ -21,6 +21,9 @@ final class Wire {
   static final HttpString ASSERTION = new HttpString("apprxy-assertion");
   static final HttpString ERROR = new HttpString("apprxy-error");
 
+  /** How long it may take to connect, and to be turned around. */
+  static final Duration DIAL_TIMEOUT = Duration.ofSeconds(15);
+
   /** The gateway asks for a sign of life this often, and waits as long for it. */
   static final Duration PING_INTERVAL = Duration.ofSeconds(4);
 

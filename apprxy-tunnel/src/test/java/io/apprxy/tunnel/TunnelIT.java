@@ -31,6 +31,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -417,6 +418,69 @@ class TunnelIT {
     HttpResponse<String> response = chain.get("/");
     assertThat(response.statusCode()).isEqualTo(502);
     assertThat(response.body()).contains("APX-503").doesNotContain("reached");
+  }
+
+  @Test
+  void originWithATrustedCertificate_isReached() throws Exception {
+    TestTls company = new TestTls();
+    assertThat(answerOfTlsOrigin(company.server("localhost"), company.client()).body())
+        .isEqualTo("reached");
+  }
+
+  @Test
+  void originWithACertificateOfAnotherCa_answers502_withItsCode() throws Exception {
+    HttpResponse<String> response =
+        answerOfTlsOrigin(new TestTls().server("localhost"), new TestTls().client());
+    assertThat(response.statusCode()).isEqualTo(502);
+    assertThat(response.body()).contains("APX-603").doesNotContain("reached");
+  }
+
+  @Test
+  void originWithACertificateOfAnotherHost_answers502_withItsCode() throws Exception {
+    TestTls company = new TestTls();
+    HttpResponse<String> response =
+        answerOfTlsOrigin(company.server("other.test"), company.client());
+    assertThat(response.statusCode()).isEqualTo(502);
+    assertThat(response.body()).contains("APX-603").doesNotContain("reached");
+  }
+
+  private HttpResponse<String> answerOfTlsOrigin(SSLContext server, SSLContext trust)
+      throws Exception {
+    Undertow origin =
+        Undertow.builder()
+            .addHttpsListener(0, "127.0.0.1", server)
+            .setHandler(exchange -> exchange.getResponseSender().send("reached"))
+            .build();
+    origin.start();
+    parts.add(origin::stop);
+    String url = "https://localhost:" + Chain.portOf(origin);
+    Chain chain = new Chain(1, application -> application.internalUrl(url + "/"));
+    parts.add(chain);
+    chain.connect(1, settings -> settings.allowOrigin(url).originTls(trust));
+    return chain.get("/");
+  }
+
+  @Test
+  void gatewayWithACertificateOfAnotherHost_isNotConnected() throws Exception {
+    TestTls company = new TestTls();
+    try (TunnelServer other =
+            TunnelServer.builder()
+                .host("127.0.0.1")
+                .port(0)
+                .tls(company.server("other.test"))
+                .enrolmentToken("default", Chain.TOKEN)
+                .build()
+                .start();
+        Connector careful =
+            Connector.builder()
+                .gateway("https://localhost:" + other.port())
+                .trust(company.client())
+                .enrolmentToken(Chain.TOKEN)
+                .allowOrigin("http://127.0.0.1:1")
+                .build()
+                .start()) {
+      assertThat(careful.awaitConnected(java.time.Duration.ofSeconds(2))).isFalse();
+    }
   }
 
   @Test
