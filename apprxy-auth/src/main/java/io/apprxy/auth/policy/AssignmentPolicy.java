@@ -11,9 +11,9 @@ import java.util.stream.Stream;
 
 /**
  * Lets those pass who are assigned to the application: by {@code preferred_username}, {@code upn},
- * {@code email} or {@code sub}, or by one of their {@code groups}. Names are compared exactly; of a
- * group only the slash at the beginning makes no difference, since Keycloak writes {@code /staff}
- * for {@code staff}. Thread-safe.
+ * {@code sub} or a verified {@code email}, or by one of their {@code groups}. Names are compared
+ * exactly; of a group only the slash at the beginning makes no difference, since Keycloak writes
+ * {@code /staff} for {@code staff}. Thread-safe.
  */
 public final class AssignmentPolicy implements AccessPolicy {
   @Override
@@ -34,7 +34,9 @@ public final class AssignmentPolicy implements AccessPolicy {
   }
 
   private static boolean isNamed(Identity identity, Assignments assignments) {
-    return Stream.of("preferred_username", "upn", "email", "sub")
+    // Users of some providers may type any address: one that nobody verified proves nothing.
+    boolean hasEmail = Boolean.TRUE.equals(identity.claim("email_verified"));
+    return Stream.of("preferred_username", "upn", "sub", hasEmail ? "email" : "sub")
         .flatMap(claim -> identity.values(claim).stream())
         .anyMatch(assignments.users()::contains);
   }

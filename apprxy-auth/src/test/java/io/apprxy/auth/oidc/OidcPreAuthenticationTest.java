@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.nimbusds.jose.JWSAlgorithm;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.auth.TestClock;
 import io.apprxy.auth.oidc.TestBrowser.Page;
 import io.apprxy.auth.session.SessionKeys;
 import io.apprxy.auth.session.Sessions;

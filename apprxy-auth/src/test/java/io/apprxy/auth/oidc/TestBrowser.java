@@ -1,16 +1,14 @@
 package io.apprxy.auth.oidc;
 
 import io.apprxy.Application;
-import io.apprxy.Exchange;
 import io.apprxy.Identity;
 import io.apprxy.PreAuthentication;
 import io.apprxy.Response;
 import io.apprxy.Verdict;
+import io.apprxy.auth.TestExchange;
 import java.net.URI;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -57,10 +55,11 @@ final class TestBrowser {
   }
 
   Page send(String method, String pathAndQuery, Map<String, String> headers) throws Exception {
-    Request request = new Request(method, pathAndQuery, headers);
+    TestExchange request =
+        new TestExchange(authority, method, pathAndQuery, headers, cookies, application);
     Verdict verdict = settle(gateway.authenticate(request));
     Response response = verdict instanceof Verdict.Answer answer ? answer.response() : null;
-    Page page = new Page(request.identity, response, request.responseHeaders);
+    Page page = new Page(request.identity(), response, request.responseHeaders());
     page.setCookies().forEach(this::store);
     return page;
   }
@@ -120,91 +119,6 @@ final class TestBrowser {
 
     String body() {
       return new String(response.body(), java.nio.charset.StandardCharsets.UTF_8);
-    }
-  }
-
-  private final class Request implements Exchange {
-    private final String id = UUID.randomUUID().toString();
-    private final String method;
-    private final String path;
-    private final String query;
-    private final Map<String, String> headers;
-    private final Map<String, String> sent = Map.copyOf(cookies);
-    private final List<Response.Header> responseHeaders = new ArrayList<>();
-    private Identity identity;
-
-    Request(String method, String pathAndQuery, Map<String, String> headers) {
-      String[] parts = pathAndQuery.split("\\?", 2);
-      this.method = method;
-      this.path = parts[0];
-      this.query = parts.length == 1 ? null : parts[1];
-      this.headers = headers;
-    }
-
-    @Override
-    public String id() {
-      return id;
-    }
-
-    @Override
-    public String method() {
-      return method;
-    }
-
-    @Override
-    public String scheme() {
-      return "https";
-    }
-
-    @Override
-    public String authority() {
-      return authority;
-    }
-
-    @Override
-    public String path() {
-      return path;
-    }
-
-    @Override
-    public String query() {
-      return query;
-    }
-
-    @Override
-    public String clientAddress() {
-      return "127.0.0.1";
-    }
-
-    @Override
-    public List<String> headers(String name) {
-      String value = headers.get(name);
-      return value == null ? List.of() : List.of(value);
-    }
-
-    @Override
-    public String cookie(String name) {
-      return sent.get(name);
-    }
-
-    @Override
-    public void addResponseHeader(String name, String value) {
-      responseHeaders.add(new Response.Header(name, value));
-    }
-
-    @Override
-    public Application application() {
-      return application;
-    }
-
-    @Override
-    public Identity identity() {
-      return identity;
-    }
-
-    @Override
-    public void identify(Identity proven) {
-      identity = proven;
     }
   }
 }

@@ -1,0 +1,112 @@
+package io.apprxy.auth;
+
+import io.apprxy.Application;
+import io.apprxy.Exchange;
+import io.apprxy.Identity;
+import io.apprxy.Response;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/** A request as the stages see it, without a server. */
+public final class TestExchange implements Exchange {
+  private final String id = UUID.randomUUID().toString();
+  private final String authority;
+  private final String method;
+  private final String path;
+  private final String query;
+  private final Map<String, String> headers;
+  private final Map<String, String> cookies;
+  private final Application application;
+  private final List<Response.Header> responseHeaders = new ArrayList<>();
+  private Identity identity;
+
+  public TestExchange(
+      String authority,
+      String method,
+      String pathAndQuery,
+      Map<String, String> headers,
+      Map<String, String> cookies,
+      Application application) {
+    String[] parts = pathAndQuery.split("\\?", 2);
+    this.authority = authority;
+    this.method = method;
+    this.path = parts[0];
+    this.query = parts.length == 1 ? null : parts[1];
+    this.headers = headers;
+    this.cookies = Map.copyOf(cookies);
+    this.application = application;
+  }
+
+  /** What was added to the response. */
+  public List<Response.Header> responseHeaders() {
+    return responseHeaders;
+  }
+
+  @Override
+  public String id() {
+    return id;
+  }
+
+  @Override
+  public String method() {
+    return method;
+  }
+
+  @Override
+  public String scheme() {
+    return "https";
+  }
+
+  @Override
+  public String authority() {
+    return authority;
+  }
+
+  @Override
+  public String path() {
+    return path;
+  }
+
+  @Override
+  public String query() {
+    return query;
+  }
+
+  @Override
+  public String clientAddress() {
+    return "127.0.0.1";
+  }
+
+  @Override
+  public List<String> headers(String name) {
+    String value = headers.get(name);
+    return value == null ? List.of() : List.of(value);
+  }
+
+  @Override
+  public String cookie(String name) {
+    return cookies.get(name);
+  }
+
+  @Override
+  public void addResponseHeader(String name, String value) {
+    responseHeaders.add(new Response.Header(name, value));
+  }
+
+  @Override
+  public Application application() {
+    return application;
+  }
+
+  @Override
+  public Identity identity() {
+    return identity;
+  }
+
+  @Override
+  public void identify(Identity who) {
+    identity = who;
+  }
+}
