@@ -1,21 +1,19 @@
 package io.apprxy.auth.oidc;
 
-import com.github.benmanes.caffeine.cache.AsyncCacheLoader;
-import com.github.benmanes.caffeine.cache.AsyncLoadingCache;
-import com.github.benmanes.caffeine.cache.Caffeine;
 import com.nimbusds.oauth2.sdk.GeneralException;
 import com.nimbusds.oauth2.sdk.ParseException;
 import com.nimbusds.oauth2.sdk.http.HTTPRequest;
 import com.nimbusds.oauth2.sdk.http.HTTPResponse;
-import com.nimbusds.oauth2.sdk.id.Issuer;
 import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,47 +31,55 @@ final class Discovery {
   private final ProviderHttp http;
   private final Executor workers;
   private final AtomicBoolean failing = new AtomicBoolean();
-  private final AsyncLoadingCache<Issuer, Provider> found;
+  private final AtomicReference<@Nullable CompletableFuture<Provider>> search =
+      new AtomicReference<>();
+  private volatile @Nullable Found found;
+
+  private record Found(Provider provider, Instant at) {}
 
   Discovery(RelyingParty self, ProviderHttp http, Executor workers) {
     this.self = self;
     this.http = http;
     this.workers = workers;
-    this.found =
-        Caffeine.newBuilder()
-            .maximumSize(1)
-            .refreshAfterWrite(REFRESH)
-            .ticker(() -> TimeUnit.MILLISECONDS.toNanos(self.clock().millis()))
-            .executor(Runnable::run)
-            .buildAsync(new Loader());
   }
 
   /** The provider; a failure is a {@link GatewayException}, and not remembered. */
   CompletableFuture<Provider> provider() {
-    try {
-      return found
-          .get(self.issuer())
-          .copy(); // a copy, so that no one's timeout ends the wait of the others
-    } catch (RuntimeException e) {
-      return CompletableFuture.failedFuture(e);
+    Found known = found;
+    if (known == null) {
+      return search().copy(); // so that no one's timeout ends the wait of the others
     }
+    if (self.clock().instant().isAfter(known.at().plus(REFRESH))) {
+      var unused = search(); // says itself in the log if it fails
+    }
+    return CompletableFuture.completedFuture(known.provider());
   }
 
-  private final class Loader implements AsyncCacheLoader<Issuer, Provider> {
-    @Override
-    public CompletableFuture<Provider> asyncLoad(Issuer issuer, Executor unused) {
-      return CompletableFuture.supplyAsync(() -> find(null), workers);
+  private CompletableFuture<Provider> search() {
+    CompletableFuture<Provider> mine = new CompletableFuture<>();
+    CompletableFuture<Provider> underWay = search.compareAndExchange(null, mine);
+    if (underWay != null) {
+      return underWay;
     }
+    try {
+      workers.execute(() -> end(mine));
+    } catch (RejectedExecutionException e) {
+      search.set(null);
+      mine.completeExceptionally(e);
+    }
+    return mine;
+  }
 
-    @Override
-    public CompletableFuture<Provider> asyncReload(
-        Issuer issuer, Provider before, Executor unused) {
-      try {
-        return CompletableFuture.supplyAsync(() -> find(before), workers)
-            .exceptionally(failed -> before);
-      } catch (RuntimeException e) {
-        return CompletableFuture.completedFuture(before);
-      }
+  private void end(CompletableFuture<Provider> mine) {
+    try {
+      Found known = found;
+      Provider provider = find(known == null ? null : known.provider());
+      found = new Found(provider, self.clock().instant());
+      search.set(null);
+      mine.complete(provider);
+    } catch (RuntimeException e) {
+      search.set(null);
+      mine.completeExceptionally(e);
     }
   }
 

@@ -224,7 +224,10 @@ public final class OidcPreAuthentication implements PreAuthentication {
             "visible ASCII without space, quote and backslash");
       }
       require(
-          List.of(names).contains("openid"), "scopes", String.join(" ", names), "contain openid");
+          List.of(names).contains("openid"),
+          "scopes",
+          String.join(" ", names),
+          "a list with openid");
       scopes = new Scope(names);
       return this;
     }
