@@ -26,7 +26,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Signs who a request is made for. A signature costs more than the rest of a request, so an
- * assertion serves all requests of one session to one application while it is fresh. Thread-safe.
+ * assertion serves all requests of one identity to one application while it is fresh. Thread-safe.
  */
 final class AssertionIssuer {
   static final Duration LIFETIME = Duration.ofSeconds(60);
@@ -40,7 +40,8 @@ final class AssertionIssuer {
   private final Cache<Key, Issued> fresh = Caffeine.newBuilder().maximumSize(10_000).build();
   private volatile Keys keys;
 
-  private record Key(@Nullable String session, String application, String signer) {}
+  /** The whole identity: two that differ in anything never share an assertion. */
+  private record Key(@Nullable Identity identity, String application, String signer) {}
 
   private record Issued(String token, Instant until) {}
 
@@ -74,11 +75,7 @@ final class AssertionIssuer {
    */
   String issue(@Nullable Identity identity, Application application) {
     Keys with = keys;
-    Key key =
-        new Key(
-            identity == null ? null : identity.sessionId(),
-            application.id(),
-            with.signing().getKeyID());
+    Key key = new Key(identity, application.id(), with.signing().getKeyID());
     Instant now = clock.instant();
     Issued issued = fresh.getIfPresent(key);
     if (issued == null || !now.isBefore(issued.until())) {
