@@ -2,10 +2,10 @@ package io.apprxy;
 
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.LastHop;
+import io.apprxy.forward.Listener;
 import io.apprxy.observe.AccessLog;
 import io.apprxy.observe.Meters;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.handlers.GracefulShutdownHandler;
@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Objects;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
+import org.xnio.OptionMap;
 
 /**
  * The public side: takes requests of users, finds out who they are and whether they may, and
@@ -33,7 +34,7 @@ public final class Gateway implements AutoCloseable {
   private final Pipeline pipeline;
   private final LastHop lastHop;
   private final GracefulShutdownHandler handler;
-  private @Nullable Undertow server;
+  private @Nullable Listener listener;
 
   private Gateway(Builder settings) {
     this.settings = settings;
@@ -57,29 +58,30 @@ public final class Gateway implements AutoCloseable {
    * @throws java.io.UncheckedIOException if the port cannot be bound
    */
   public synchronized Gateway start() {
-    if (server != null) {
+    if (listener != null) {
       throw new IllegalStateException("the gateway was started before");
     }
     if (settings.tls == null) {
       throw new IllegalStateException(
           "a gateway's own listener needs tls(…): sign-in and session cookies travel over https only");
     }
-    server =
-        Undertow.builder()
-            .addHttpsListener(settings.port, settings.host, settings.tls)
-            .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
-            .setServerOption(UndertowOptions.MAX_ENTITY_SIZE, -1L)
-            .setServerOption(UndertowOptions.MAX_HEADER_SIZE, 64 * 1024)
-            .setServerOption(UndertowOptions.MAX_HEADERS, 200)
-            .setServerOption(UndertowOptions.DECODE_URL, false)
-            .setServerOption(UndertowOptions.ALWAYS_SET_DATE, true)
-            .setServerOption(UndertowOptions.RECORD_REQUEST_START_TIME, true)
-            .setServerOption(UndertowOptions.REQUEST_PARSE_TIMEOUT, 30_000)
-            .setServerOption(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
-            .setServerOption(UndertowOptions.IDLE_TIMEOUT, 660_000)
-            .setHandler(handler)
-            .build();
-    server.start();
+    listener =
+        Listener.open(
+            new InetSocketAddress(settings.host, settings.port),
+            settings.tls,
+            true,
+            OptionMap.builder()
+                .set(UndertowOptions.MAX_ENTITY_SIZE, -1L)
+                .set(UndertowOptions.MAX_HEADER_SIZE, 64 * 1024)
+                .set(UndertowOptions.MAX_HEADERS, 200)
+                .set(UndertowOptions.DECODE_URL, false)
+                .set(UndertowOptions.ALWAYS_SET_DATE, true)
+                .set(UndertowOptions.RECORD_REQUEST_START_TIME, true)
+                .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 30_000)
+                .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
+                .set(UndertowOptions.IDLE_TIMEOUT, 660_000)
+                .getMap(),
+            handler);
     return this;
   }
 
@@ -89,10 +91,10 @@ public final class Gateway implements AutoCloseable {
    * @throws IllegalStateException if it is not started
    */
   public synchronized int port() {
-    if (server == null) {
+    if (listener == null) {
       throw new IllegalStateException("the gateway is not started");
     }
-    return ((InetSocketAddress) server.getListenerInfo().get(0).getAddress()).getPort();
+    return listener.port();
   }
 
   /**
@@ -116,8 +118,8 @@ public final class Gateway implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    if (server != null) {
-      server.stop();
+    if (listener != null) {
+      listener.close();
     }
     lastHop.close();
   }

@@ -192,6 +192,11 @@ final class Pipeline implements HttpHandler {
           exchange.target(),
           new LastHop.Events() {
             @Override
+            public void routed(Route route) {
+              exchange.routed(route);
+            }
+
+            @Override
             public void answered() {
               exchange.originAnswered();
             }
@@ -252,7 +257,11 @@ final class Pipeline implements HttpHandler {
 
     @Override
     public @Nullable Route route(Set<Route> tried) {
-      return dispatcher.route(exchange, tried);
+      Route route = dispatcher.route(exchange, tried);
+      if (route != null) {
+        exchange.routed(route);
+      }
+      return route;
     }
 
     @Override

@@ -1,5 +1,7 @@
 package io.apprxy;
 
+import io.apprxy.forward.Forwarder;
+import io.apprxy.forward.Route;
 import io.apprxy.observe.AccessEvent;
 import io.apprxy.observe.AccessLog;
 import io.apprxy.observe.Meters;
@@ -48,6 +50,7 @@ final class Recorder {
     Application application = exchange.applicationIfKnown();
     Identity identity = exchange.identity();
     ErrorCode error = exchange.error();
+    Route route = exchange.route();
     return new AccessEvent(
         begun,
         exchange.id(),
@@ -57,12 +60,12 @@ final class Recorder {
         undertow.getStatusCode(),
         error == null ? null : error.code(),
         duration,
-        Math.max(0, undertow.getRequestContentLength()),
+        Forwarder.bytesReceived(undertow),
         undertow.getResponseBytesSent(),
         exchange.clientAddress(),
         identity == null ? null : identity.subject(),
         identity == null ? null : identity.name(),
-        null,
+        route == null ? null : route.name(),
         exchange.originLatency());
   }
 }

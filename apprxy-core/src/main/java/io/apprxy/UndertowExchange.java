@@ -1,9 +1,10 @@
 package io.apprxy;
 
+import io.apprxy.forward.Route;
+import io.apprxy.rewrite.CookieLine;
 import io.apprxy.rewrite.ForwardedHeaders.Client;
 import io.apprxy.route.RequestTarget;
 import io.undertow.server.HttpServerExchange;
-import io.undertow.server.handlers.Cookie;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.HttpString;
 import java.security.SecureRandom;
@@ -24,6 +25,7 @@ final class UndertowExchange implements Exchange {
   private @Nullable Application application;
   private @Nullable Identity identity;
   private @Nullable ErrorCode error;
+  private @Nullable Route route;
   private long dispatchedAt;
   private @Nullable Duration originLatency;
 
@@ -82,6 +84,15 @@ final class UndertowExchange implements Exchange {
 
   void dispatched() {
     dispatchedAt = System.nanoTime();
+  }
+
+  void routed(Route chosen) {
+    route = chosen;
+  }
+
+  /** The route of the last attempt, or null if there was none. */
+  @Nullable Route route() {
+    return route;
   }
 
   void originAnswered() {
@@ -144,16 +155,7 @@ final class UndertowExchange implements Exchange {
 
   @Override
   public @Nullable String cookie(String name) {
-    try {
-      for (Cookie cookie : undertow.requestCookies()) {
-        if (cookie.getName().equals(name)) {
-          return cookie.getValue();
-        }
-      }
-      return null;
-    } catch (RuntimeException e) {
-      throw new GatewayException(ErrorCode.AMBIGUOUS_MESSAGE, "the cookies cannot be read", e);
-    }
+    return CookieLine.find(undertow.getRequestHeaders(), name);
   }
 
   @Override

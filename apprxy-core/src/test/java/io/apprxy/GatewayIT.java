@@ -194,8 +194,19 @@ class GatewayIT {
     assertThat(event.path()).isEqualTo("/page");
     assertThat(event.status()).isEqualTo(200);
     assertThat(event.user()).isEqualTo("alice");
+    assertThat(event.route()).isEqualTo("http://127.0.0.1:" + port(origin));
     assertThat(event.originLatency()).isNotNull();
     assertThat(events).isEmpty();
+  }
+
+  @Test
+  void body_isRecorded_byWhatWasReceivedOfIt() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    raw(
+        "POST / HTTP/1.1\nHost: localhost:"
+            + port
+            + "\nConnection: close\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n");
+    assertThat(events.poll(10, TimeUnit.SECONDS).bytesReceived()).isEqualTo(5);
   }
 
   // ---- parts

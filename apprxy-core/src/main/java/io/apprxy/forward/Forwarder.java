@@ -4,7 +4,6 @@ import io.apprxy.GatewayException;
 import io.undertow.client.ClientRequest;
 import io.undertow.client.ClientResponse;
 import io.undertow.server.HttpServerExchange;
-import io.undertow.util.AttachmentKey;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.time.Duration;
@@ -20,8 +19,6 @@ public final class Forwarder {
    * the same header.
    */
   public static final HttpString UPGRADE = new HttpString("apprxy-upgrade");
-
-  static final AttachmentKey<Runnable> CLIENT_LEFT = AttachmentKey.create(Runnable.class);
 
   private Forwarder() {}
 
@@ -78,14 +75,20 @@ public final class Forwarder {
     new Forwarding(exchange, plan).start();
   }
 
+  /** What was read of the body of a request so far; 0 if it was not forwarded. */
+  public static long bytesReceived(HttpServerExchange exchange) {
+    Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
+    return forwarding == null ? 0 : forwarding.bytesReceived();
+  }
+
   /**
    * Ends a request that is being forwarded, because nobody waits for its response; no effect on one
    * that has ended. For servers that know better than the exchange's channels. Any thread.
    */
   public static void clientLeft(HttpServerExchange exchange) {
-    Runnable end = exchange.getAttachment(CLIENT_LEFT);
-    if (end != null) {
-      end.run();
+    Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
+    if (forwarding != null) {
+      forwarding.clientLeft();
     }
   }
 }

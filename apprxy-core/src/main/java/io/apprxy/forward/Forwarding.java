@@ -15,6 +15,7 @@ import io.undertow.protocols.http2.Http2StreamSinkChannel;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.protocol.http.HttpAttachments;
 import io.undertow.server.protocol.http.HttpContinue;
+import io.undertow.util.AttachmentKey;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
 import io.undertow.util.Methods;
@@ -43,6 +44,8 @@ import org.xnio.channels.StreamSourceChannel;
  * #abort} ends it.
  */
 final class Forwarding {
+  static final AttachmentKey<Forwarding> OF_EXCHANGE = AttachmentKey.create(Forwarding.class);
+
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
 
   /**
@@ -69,6 +72,7 @@ final class Forwarding {
   private @Nullable GatewayException lastFailure;
   private XnioExecutor.@Nullable Key watchdog;
   private long lastProgress = System.nanoTime();
+  private long bytesReceived;
   private boolean requestSent;
   private boolean responseBegun;
   private boolean ended;
@@ -85,10 +89,16 @@ final class Forwarding {
   // ---- sending
 
   void start() {
-    exchange.putAttachment(
-        Forwarder.CLIENT_LEFT,
-        () -> onThread(() -> abort(clientGone(new IOException("the stream was reset")))));
+    exchange.putAttachment(OF_EXCHANGE, this);
     attempt();
+  }
+
+  void clientLeft() {
+    onThread(() -> abort(clientGone(new IOException("the stream was reset"))));
+  }
+
+  long bytesReceived() {
+    return bytesReceived;
   }
 
   private void attempt() {
@@ -404,7 +414,8 @@ final class Forwarding {
     }
 
     @Override
-    public void progress() {
+    public void progress(int read) {
+      bytesReceived += read;
       Forwarding.this.progress();
     }
 
@@ -448,7 +459,7 @@ final class Forwarding {
 
   private final class ResponseEvents implements Pump.Events {
     @Override
-    public void progress() {
+    public void progress(int read) {
       Forwarding.this.progress();
     }
 

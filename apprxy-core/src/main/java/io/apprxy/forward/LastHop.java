@@ -40,7 +40,10 @@ public final class LastHop implements AutoCloseable {
   private final UndertowXnioSsl tls;
   // Both are bounded by the applications that are published.
   private final ConcurrentMap<URI, OriginPool> pools = new ConcurrentHashMap<>();
-  private final ConcurrentMap<Application, UrlMapping> mappings = new ConcurrentHashMap<>();
+  private final ConcurrentMap<String, Origin> origins = new ConcurrentHashMap<>();
+
+  /** What is the same for all requests of an application. */
+  private record Origin(Application application, UrlMapping mapping, OriginPool pool) {}
 
   /**
    * @param signOn puts the identity into the form an origin wants
@@ -59,6 +62,9 @@ public final class LastHop implements AutoCloseable {
      * last hop runs.
      */
     void failed(HttpServerExchange exchange, GatewayException cause);
+
+    /** The request is about to go this way. */
+    default void routed(Route route) {}
 
     /** The origin's answer has begun. */
     default void answered() {}
@@ -128,6 +134,17 @@ public final class LastHop implements AutoCloseable {
     pools.values().forEach(OriginPool::close);
   }
 
+  /** Computed anew when the application was published anew, with other settings. */
+  private Origin originOf(Application application) {
+    Origin known = origins.get(application.id());
+    if (known == null || !Objects.equals(known.application, application)) {
+      known =
+          new Origin(application, UrlMapping.of(application), poolOf(application.internalUrl()));
+      origins.put(application.id(), known);
+    }
+    return known;
+  }
+
   private OriginPool poolOf(URI internalUrl) {
     URI origin = URI.create(internalUrl.getScheme() + "://" + internalUrl.getRawAuthority());
     return pools.computeIfAbsent(
@@ -137,7 +154,7 @@ public final class LastHop implements AutoCloseable {
   private final class Plan implements Forwarder.Plan {
     private final HttpServerExchange exchange;
     private final Application application;
-    private final UrlMapping mapping;
+    private final Origin origin;
     private final RequestTarget target;
     private final Events events;
     private OriginPool.@Nullable Attempt attempt;
@@ -146,7 +163,7 @@ public final class LastHop implements AutoCloseable {
         HttpServerExchange exchange, Application application, RequestTarget target, Events events) {
       this.exchange = exchange;
       this.application = application;
-      this.mapping = mappings.computeIfAbsent(application, UrlMapping::of);
+      this.origin = originOf(application);
       this.target = target;
       this.events = events;
     }
@@ -160,7 +177,8 @@ public final class LastHop implements AutoCloseable {
       if (attempt != null && !attempt.reused()) {
         return null;
       }
-      attempt = poolOf(application.internalUrl()).route(attempt != null);
+      attempt = origin.pool.route(attempt != null);
+      events.routed(attempt);
       return attempt;
     }
 
@@ -170,13 +188,13 @@ public final class LastHop implements AutoCloseable {
       String query = target.query() == null ? "" : "?" + target.query();
       request
           .setMethod(exchange.getRequestMethod())
-          .setPath(mapping.toInternalPath(target.path()) + query);
+          .setPath(origin.mapping.toInternalPath(target.path()) + query);
       HeaderMap headers = request.getRequestHeaders();
       exchange
           .getRequestHeaders()
           .forEach(header -> headers.putAll(header.getHeaderName(), header));
       RequestHeaders.toOrigin(headers);
-      headers.put(Headers.HOST, mapping.hostHeader());
+      headers.put(Headers.HOST, origin.mapping.hostHeader());
       return request;
     }
 
@@ -197,7 +215,7 @@ public final class LastHop implements AutoCloseable {
 
     @Override
     public void responseBegins(ClientResponse response, HeaderMap headersToClient) {
-      ResponseHeaders.fromOrigin(response.getResponseHeaders(), mapping);
+      ResponseHeaders.fromOrigin(response.getResponseHeaders(), origin.mapping);
       Responses.addHeaders(response.getResponseHeaders(), headersToClient);
       events.answered();
     }

@@ -1,10 +1,9 @@
 package io.apprxy.forward;
 
 import io.apprxy.OriginRequest;
-import io.apprxy.rewrite.HeaderNames;
+import io.apprxy.rewrite.RequestHeaders;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
-import java.util.List;
 import java.util.regex.Pattern;
 
 /** Where a sign-on writes: the headers of one request. */
@@ -28,10 +27,6 @@ record OriginHeaders(HeaderMap headers) implements OriginRequest {
 
   @Override
   public void remove(String name) {
-    List<HttpString> spellings =
-        headers.getHeaderNames().stream()
-            .filter(sent -> HeaderNames.sameSpelling(sent.toString(), name))
-            .toList();
-    spellings.forEach(headers::remove);
+    RequestHeaders.remove(headers, name);
   }
 }

@@ -49,6 +49,7 @@ final class OriginPool {
   private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
 
   private final URI origin;
+  private final String name;
   private final @Nullable UndertowXnioSsl tls;
 
   /** Whether TLS with the origin worked when last looked at, and nothing has failed since. */
@@ -59,6 +60,7 @@ final class OriginPool {
 
   OriginPool(URI origin, @Nullable UndertowXnioSsl tls) {
     this.origin = origin;
+    this.name = origin.toString();
     this.tls = tls;
   }
 
@@ -85,6 +87,11 @@ final class OriginPool {
     /** Whether the connection had served others before: then the origin may just have closed it. */
     boolean reused() {
       return reused;
+    }
+
+    @Override
+    public String name() {
+      return name;
     }
 
     @Override

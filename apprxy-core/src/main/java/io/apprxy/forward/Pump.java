@@ -36,8 +36,8 @@ final class Pump {
    * more.
    */
   interface Events {
-    /** Bytes were moved. */
-    void progress();
+    /** Bytes were read from the source: their number; or 0, and bytes were written to the sink. */
+    void progress(int read);
 
     /** The source has ended; the sink is about to be. */
     void sourceEnded();
@@ -131,7 +131,7 @@ final class Pump {
     }
     if (count > 0) {
       Objects.requireNonNull(buffer).getBuffer().flip();
-      events.progress();
+      events.progress(count);
       return true;
     }
     freeBuffer();
@@ -146,7 +146,7 @@ final class Pump {
   private boolean write(ByteBuffer bytes) {
     try {
       if (sink.write(bytes) > 0) {
-        events.progress();
+        events.progress(0);
         return true;
       }
       sink.resumeWrites();

@@ -9,6 +9,9 @@ import io.undertow.server.HttpServerExchange;
  * connection of a connector. Thread-safe.
  */
 public interface Route {
+  /** Names it in access events: the origin, or the connector. */
+  String name();
+
   /**
    * Whether the hop takes an HTTP upgrade as such. If not, as on an HTTP/2 connection, the
    * forwarder sends the upgrade as one request whose both bodies stay open, under {@link

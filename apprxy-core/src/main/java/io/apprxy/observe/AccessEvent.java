@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param status the status of the response, or 0 if there was none
  * @param code the {@code APX-} code if the request failed, else null
  * @param duration until the last byte of the response
- * @param bytesReceived of the request's body
+ * @param bytesReceived of the request's body, as far as it was forwarded
  * @param bytesSent of the response's body
  * @param clientAddress the client's address
  * @param subject the subject of the user, or null if nobody was known

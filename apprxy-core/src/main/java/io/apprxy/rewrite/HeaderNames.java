@@ -34,7 +34,7 @@ public final class HeaderNames {
    * no letter or digit, make no difference.
    */
   public static boolean sameSpelling(String name, String other) {
-    return fold(name).equals(fold(other));
+    return name.length() == other.length() && fold(name).equals(fold(other));
   }
 
   /**
@@ -42,16 +42,27 @@ public final class HeaderNames {
    * letter or digit.
    */
   public static String fold(String name) {
-    StringBuilder folded = new StringBuilder(name.length());
     for (int i = 0; i < name.length(); i++) {
-      char c = name.charAt(i);
-      if (c >= 'A' && c <= 'Z') {
-        folded.append((char) (c + ('a' - 'A')));
-      } else {
-        folded.append((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-');
+      if (fold(name.charAt(i)) != name.charAt(i)) {
+        return folded(name);
       }
     }
+    return name; // as all names of HTTP/2 are
+  }
+
+  private static String folded(String name) {
+    StringBuilder folded = new StringBuilder(name.length());
+    for (int i = 0; i < name.length(); i++) {
+      folded.append(fold(name.charAt(i)));
+    }
     return folded.toString();
+  }
+
+  private static char fold(char c) {
+    if (c >= 'A' && c <= 'Z') {
+      return (char) (c + ('a' - 'A'));
+    }
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
   }
 
   /**

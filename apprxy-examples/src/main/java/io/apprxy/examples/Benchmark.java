@@ -56,7 +56,7 @@ public final class Benchmark implements Callable<Integer> {
 
   @Option(
       names = "--warm-up",
-      defaultValue = "5",
+      defaultValue = "20",
       description = "Seconds of load before each measurement. Default: ${DEFAULT-VALUE}")
   private int warmUp;
 
@@ -75,10 +75,22 @@ public final class Benchmark implements Callable<Integer> {
       description = "Heap of each process. Default: ${DEFAULT-VALUE}")
   private String heap = "";
 
+  /** The order in which the processes are started: the origin is the first. */
+  private static final int GATEWAY = 1;
+
+  private static final int CONNECTOR = 2;
+
   private final List<Process> processes = new ArrayList<>();
 
+  /** The CPU times are those of all requests of the measurement. */
   private record Measurement(
-      String what, double rate, String p50, String p99, @Nullable String trouble) {}
+      String what,
+      double rate,
+      String p50,
+      String p99,
+      Duration gatewayCpu,
+      Duration connectorCpu,
+      @Nullable String trouble) {}
 
   /** Starts the benchmark. */
   public static void main(String[] arguments) {
@@ -185,6 +197,8 @@ public final class Benchmark implements Callable<Integer> {
       throws IOException, InterruptedException {
     System.out.println("Measuring " + what + ": " + url);
     wrk(url, cookie, warmUp);
+    Duration gatewayCpu = cpu(GATEWAY);
+    Duration connectorCpu = cpu(CONNECTOR);
     String report = wrk(url, cookie, seconds);
     Matcher failed = FAILED.matcher(report);
     return new Measurement(
@@ -192,6 +206,8 @@ public final class Benchmark implements Callable<Integer> {
         Double.parseDouble(find(RATE, report)),
         find(P50, report),
         find(P99, report),
+        cpu(GATEWAY).minus(gatewayCpu),
+        cpu(CONNECTOR).minus(connectorCpu),
         failed.find() ? failed.group().strip() : null);
   }
 
@@ -224,22 +240,33 @@ public final class Benchmark implements Callable<Integer> {
     return matcher.group(1);
   }
 
-  private static void print(List<Measurement> all) {
+  /** What a process has used so far; a measure that other load on the machine disturbs little. */
+  private Duration cpu(int process) {
+    return processes.get(process).info().totalCpuDuration().orElse(Duration.ZERO);
+  }
+
+  private String microsecondsEach(Duration cpu, Measurement one) {
+    return String.format(Locale.ROOT, "%.0f µs", cpu.toNanos() / 1_000.0 / (one.rate() * seconds));
+  }
+
+  private void print(List<Measurement> all) {
     double first = all.get(0).rate();
     double direct = all.get(2).rate();
     System.out.printf(
-        "%n%-32s %12s %8s %9s %9s %11s%n",
-        "", "requests/s", "p50", "p99", "to origin", "to gateway");
+        "%n%-32s %12s %8s %9s %9s %11s %12s %13s%n",
+        "", "requests/s", "p50", "p99", "to origin", "to gateway", "gateway CPU", "connector CPU");
     for (Measurement one : all) {
       System.out.printf(
           Locale.ROOT,
-          "%-32s %12.0f %8s %9s %9.2f %11.2f%s%n",
+          "%-32s %12.0f %8s %9s %9.2f %11.2f %12s %13s%s%n",
           one.what(),
           one.rate(),
           one.p50(),
           one.p99(),
           one.rate() / first,
           one.rate() / direct,
+          microsecondsEach(one.gatewayCpu(), one),
+          microsecondsEach(one.connectorCpu(), one),
           one.trouble() == null ? "" : "   " + one.trouble());
     }
   }

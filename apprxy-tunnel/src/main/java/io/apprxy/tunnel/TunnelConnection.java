@@ -43,6 +43,9 @@ final class TunnelConnection implements Route {
    */
   private static final int MAX_BROKEN = 1_000;
 
+  /** How many requests more a connection of the caller's own thread may have under way. */
+  private static final int OTHER_THREAD = 32;
+
   final String group;
   final String connector;
   final String instance;
@@ -71,8 +74,17 @@ final class TunnelConnection implements Route {
     return configured && !draining && active.get() < Wire.MAX_STREAMS && http2.isOpen();
   }
 
-  int active() {
-    return active.get();
+  /**
+   * The requests under way; as if there were some more, if the caller would have to wake another
+   * thread.
+   */
+  int burden() {
+    return active.get() + (Thread.currentThread() == channel.getIoThread() ? 0 : OTHER_THREAD);
+  }
+
+  @Override
+  public String name() {
+    return connector;
   }
 
   @Override

@@ -5,10 +5,10 @@ import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.apprxy.forward.Dispatcher;
+import io.apprxy.forward.Listener;
 import io.apprxy.forward.Route;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
-import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.client.ClientRequest;
 import io.undertow.protocols.http2.Http2Channel;
@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.xnio.IoUtils;
+import org.xnio.OptionMap;
 import org.xnio.StreamConnection;
 
 /**
@@ -55,7 +56,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private final List<TunnelConnection> connections = new CopyOnWriteArrayList<>();
   private volatile List<Application> applications = List.of();
   private volatile boolean closing;
-  private @Nullable Undertow server;
+  private @Nullable Listener listener;
 
   private TunnelServer(Builder settings) {
     this.settings = settings;
@@ -83,18 +84,20 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
    * @throws IllegalStateException if it was started before
    */
   public synchronized TunnelServer start() {
-    if (server != null) {
+    if (listener != null) {
       throw new IllegalStateException("the tunnel server was started before");
     }
-    server =
-        Undertow.builder()
-            .addHttpsListener(settings.port, settings.host, Objects.requireNonNull(settings.tls))
-            .setServerOption(UndertowOptions.REQUEST_PARSE_TIMEOUT, 10_000)
-            .setServerOption(UndertowOptions.NO_REQUEST_TIMEOUT, 10_000)
-            .setServerOption(UndertowOptions.MAX_HEADER_SIZE, 16 * 1024)
-            .setHandler(this::handle)
-            .build();
-    server.start();
+    listener =
+        Listener.open(
+            new InetSocketAddress(settings.host, settings.port),
+            Objects.requireNonNull(settings.tls),
+            false,
+            OptionMap.builder()
+                .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 10_000)
+                .set(UndertowOptions.NO_REQUEST_TIMEOUT, 10_000)
+                .set(UndertowOptions.MAX_HEADER_SIZE, 16 * 1024)
+                .getMap(),
+            this::handle);
     return this;
   }
 
@@ -104,10 +107,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
    * @throws IllegalStateException if it is not started
    */
   public synchronized int port() {
-    if (server == null) {
+    if (listener == null) {
       throw new IllegalStateException("the tunnel server is not started");
     }
-    return ((InetSocketAddress) server.getListenerInfo().get(0).getAddress()).getPort();
+    return listener.port();
   }
 
   /**
@@ -167,8 +170,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   }
 
   /**
-   * The usable connection with the fewest requests; of a connector that was not tried yet, if there
-   * is one.
+   * The usable connection with the least burden; of a connector that was not tried yet, if there is
+   * one.
    */
   @Override
   public @Nullable Route route(Exchange exchange, Set<Route> tried) {
@@ -196,7 +199,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private static Comparator<TunnelConnection> preference(Set<String> triedInstances) {
     return Comparator.<TunnelConnection, Boolean>comparing(
             connection -> triedInstances.contains(connection.instance))
-        .thenComparing(TunnelConnection::active);
+        .thenComparing(TunnelConnection::burden);
   }
 
   @Override
@@ -319,8 +322,9 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    if (server != null) {
-      server.stop();
+    connections.forEach(TunnelConnection::close);
+    if (listener != null) {
+      listener.close();
     }
   }
 

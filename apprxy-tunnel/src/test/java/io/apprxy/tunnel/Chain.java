@@ -6,6 +6,7 @@ import io.apprxy.Application;
 import io.apprxy.Gateway;
 import io.apprxy.Identity;
 import io.apprxy.Verdict;
+import io.apprxy.observe.AccessEvent;
 import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
@@ -24,6 +25,8 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
@@ -43,6 +46,7 @@ final class Chain implements AutoCloseable {
 
   final TestTls tls = new TestTls();
   final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
   final TunnelServer tunnel;
   final int port;
   private final Deque<Runnable> parts = new ArrayDeque<>();
@@ -68,6 +72,7 @@ final class Chain implements AutoCloseable {
                 })
             .accessPolicy(exchange -> Verdict.proceed())
             .connectors(tunnel)
+            .accessLog(events::add)
             .publish(
                 settings
                     .apply(

@@ -313,6 +313,16 @@ class TunnelIT {
     assertThat(slow.get(30, TimeUnit.SECONDS).body()).isEqualTo("survived");
   }
 
+  @Test
+  void accessEvent_namesTheConnector() throws Exception {
+    Undertow origin = origin(exchange -> exchange.getResponseSender().send("served"));
+    Chain chain = new Chain(Chain.portOf(origin), application -> application);
+    parts.add(chain);
+    chain.connect(Chain.portOf(origin), settings -> settings.name("cellar"));
+    chain.get("/");
+    assertThat(chain.events.poll(10, TimeUnit.SECONDS).route()).isEqualTo("cellar");
+  }
+
   // ---- trap 4: GOAWAY
 
   @Test

@@ -1,0 +1,99 @@
+package io.apprxy.forward;
+
+import io.undertow.connector.ByteBufferPool;
+import io.undertow.protocols.ssl.UndertowXnioSsl;
+import io.undertow.server.DefaultByteBufferPool;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.protocol.http.AlpnOpenListener;
+import io.undertow.server.protocol.http.HttpOpenListener;
+import io.undertow.server.protocol.http2.Http2OpenListener;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import javax.net.ssl.SSLContext;
+import org.xnio.ChannelListeners;
+import org.xnio.IoUtils;
+import org.xnio.OptionMap;
+import org.xnio.Options;
+import org.xnio.StreamConnection;
+import org.xnio.Xnio;
+import org.xnio.XnioWorker;
+import org.xnio.channels.AcceptingChannel;
+
+/**
+ * A TLS port that serves HTTP/1.1, and HTTP/2 where it is wanted. It is opened here and not by
+ * {@code io.undertow.Undertow}, which leaves open the connections of a listener that shares its
+ * threads with others. For the engine. Thread-safe.
+ */
+public final class Listener implements AutoCloseable {
+  private static final int BUFFER = 16 * 1024 - 20; // with the overhead of TLS, one record
+
+  private static final OptionMap SOCKETS =
+      OptionMap.builder()
+          .set(Options.TCP_NODELAY, true)
+          .set(Options.REUSE_ADDRESSES, true)
+          .set(Options.BACKLOG, 1_000)
+          .getMap();
+
+  private final AcceptingChannel<? extends StreamConnection> accepting;
+  private final AlpnOpenListener connections;
+  private boolean closed;
+
+  private Listener(
+      AcceptingChannel<? extends StreamConnection> accepting, AlpnOpenListener connections) {
+    this.accepting = accepting;
+    this.connections = connections;
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @param options Undertow's, for the protocols
+   * @throws UncheckedIOException if the port cannot be bound
+   */
+  public static Listener open(
+      InetSocketAddress address,
+      SSLContext tls,
+      boolean http2,
+      OptionMap options,
+      HttpHandler handler) {
+    ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER, -1, 4);
+    AlpnOpenListener connections =
+        new AlpnOpenListener(buffers, options, new HttpOpenListener(buffers, options));
+    if (http2) {
+      connections.addProtocol(Http2OpenListener.HTTP2, new Http2OpenListener(buffers, options), 10);
+    }
+    connections.setRootHandler(handler);
+    XnioWorker threads = IoThreads.acquire();
+    try {
+      AcceptingChannel<? extends StreamConnection> accepting =
+          new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls)
+              .createSslConnectionServer(
+                  threads, address, ChannelListeners.openListenerAdapter(connections), SOCKETS);
+      accepting.resumeAccepts();
+      return new Listener(accepting, connections);
+    } catch (IOException e) {
+      IoThreads.release();
+      throw new UncheckedIOException("cannot listen on " + address, e);
+    } catch (RuntimeException e) {
+      IoThreads.release();
+      throw e;
+    }
+  }
+
+  /** The port: the one that was asked for, or the one that was free. */
+  public int port() {
+    return accepting.getLocalAddress(InetSocketAddress.class).getPort();
+  }
+
+  /** Closes the port, and the connections: those in use when their request has ended. */
+  @Override
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      IoUtils.safeClose(accepting);
+      connections.closeConnections();
+      IoThreads.release();
+    }
+  }
+}
