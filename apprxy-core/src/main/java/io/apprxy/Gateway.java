@@ -71,6 +71,8 @@ public final class Gateway implements AutoCloseable {
             settings.tls,
             true,
             OptionMap.builder()
+                // A client that stops reading holds what its streams hold, up to this many.
+                .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100)
                 .set(UndertowOptions.MAX_ENTITY_SIZE, -1L)
                 .set(UndertowOptions.MAX_HEADER_SIZE, 64 * 1024)
                 .set(UndertowOptions.MAX_HEADERS, 200)
@@ -99,8 +101,10 @@ public final class Gateway implements AutoCloseable {
 
   /**
    * The gateway as a handler, to be mounted at the root of an Undertow that the embedding
-   * application has. That listener needs {@code DECODE_URL} off and {@code MAX_ENTITY_SIZE} -1 for
-   * bodies of any size.
+   * application has. That listener needs {@code DECODE_URL} off, {@code MAX_ENTITY_SIZE} -1 for
+   * bodies of any size, and with HTTP/2 a bound such as {@code
+   * HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS} 100, or one client could take all that the connectors
+   * can carry.
    */
   public HttpHandler handler() {
     return handler;

@@ -10,10 +10,9 @@ import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * What is checked of a request before anything is believed, and what is taken off before it leaves.
@@ -21,13 +20,22 @@ import java.util.Set;
 final class Hygiene {
   private final RequestGuard guard = RequestGuard.defaults();
   private final ForwardedHeaders forwarded;
-  private final Map<String, Set<String>> identityHeaders = new HashMap<>();
+  private final Set<String> identityHeaders;
 
   Hygiene(Collection<Application> applications, List<String> trustedProxies) {
     forwarded = ForwardedHeaders.trusting(trustedProxies);
-    applications.forEach(
-        application ->
-            identityHeaders.put(application.id(), application.singleSignOn().headers().keySet()));
+    identityHeaders =
+        applications.stream()
+            .flatMap(application -> application.singleSignOn().headers().keySet().stream())
+            .collect(Collectors.toUnmodifiableSet());
+  }
+
+  /**
+   * The headers that tell an identity to any application. Clients may send them to none: two
+   * applications may be two paths of one origin, and only one of them signed on.
+   */
+  Set<String> identityHeaders() {
+    return identityHeaders;
   }
 
   /** Refuses what is ambiguous, and finds out who the client is and what it wants. */
@@ -44,6 +52,10 @@ final class Hygiene {
                 header ->
                     header.forEach(
                         value -> line.accept(header.getHeaderName().toString(), value))));
+    if (undertow.isRequestComplete() && undertow.getRequestContentLength() > 0) {
+      throw new GatewayException( // RFC 9113 §8.1.1
+          ErrorCode.AMBIGUOUS_MESSAGE, "a request without a body says that it has one");
+    }
     exchange.goesTo(
         RequestTarget.parse(exchange.scheme(), rawTarget(undertow), exchange.headers("Host")));
   }
@@ -58,8 +70,7 @@ final class Hygiene {
     HeaderMap headers = exchange.undertow().getRequestHeaders();
     boolean webSocket =
         exchange.undertow().isHttp11() && RequestHeaders.isWebSocket(exchange.method(), headers);
-    RequestHeaders.clean(
-        headers, identityHeaders.getOrDefault(exchange.application().id(), Set.of()));
+    RequestHeaders.clean(headers, identityHeaders);
     ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
     headers.put(Headers.HOST, exchange.authority());
     headers.put(Responses.REQUEST_ID, exchange.id());

@@ -192,6 +192,11 @@ final class Pipeline implements HttpHandler {
           exchange.target(),
           new LastHop.Events() {
             @Override
+            public Set<String> identityHeaders() {
+              return hygiene.identityHeaders();
+            }
+
+            @Override
             public void routed(Route route) {
               exchange.routed(route);
             }
@@ -283,7 +288,7 @@ final class Pipeline implements HttpHandler {
 
     @Override
     public void requestEnds(HeaderMap trailers) {
-      Trailers.clean(trailers, exchange.application().singleSignOn().headers().keySet());
+      Trailers.clean(trailers, hygiene.identityHeaders());
     }
 
     @Override

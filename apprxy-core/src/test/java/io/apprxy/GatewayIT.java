@@ -78,6 +78,17 @@ class GatewayIT {
     assertThat(get("/", name + ": mallory\n")).contains("x-user: alice").doesNotContain("mallory");
   }
 
+  /** Two paths of one origin, of which one is for everybody. */
+  @ParameterizedTest
+  @ValueSource(strings = {"X-User", "x_user"})
+  void identityHeaderOfAClient_doesNotReachTheOrigin_byAnotherApplicationEither(String name)
+      throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/open/", name + ": mallory\n"))
+        .startsWith("HTTP/1.1 200")
+        .doesNotContain("mallory");
+  }
+
   @Test
   void headerThatConnectionNames_doesNotTakeTheIdentityAway() throws Exception {
     mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
@@ -184,6 +195,13 @@ class GatewayIT {
   }
 
   @Test
+  void responseOfAProtectedApplication_isNotForSharedCaches() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
+    assertThat(get("/", "")).containsIgnoringCase("cache-control: private");
+    assertThat(get("/open/", "")).doesNotContainIgnoringCase("cache-control: private");
+  }
+
+  @Test
   void everyRequest_isRecordedOnce_withTheIdOfItsResponse() throws Exception {
     mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
     String response = get("/page?secret=1", "X-Request-Id: forged\n");
@@ -228,6 +246,12 @@ class GatewayIT {
                     .internalUrl("http://127.0.0.1:" + port(origin) + "/")
                     .assignEveryone()
                     .headerSignOn(Map.of("X-User", "preferred_username"))
+                    .build())
+            .publish(
+                Application.builder("open")
+                    .externalUrl("http://localhost:" + port + "/open/")
+                    .internalUrl("http://127.0.0.1:" + port(origin) + "/open/")
+                    .passthrough()
                     .build())
             .build();
     mounted.set(gateway.handler());

@@ -17,6 +17,7 @@ import io.undertow.server.protocol.http.HttpAttachments;
 import io.undertow.server.protocol.http.HttpContinue;
 import io.undertow.util.AttachmentKey;
 import io.undertow.util.HeaderMap;
+import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
 import io.undertow.util.Methods;
 import java.io.IOException;
@@ -25,6 +26,7 @@ import java.util.LinkedHashSet;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,6 +48,7 @@ import org.xnio.channels.StreamSourceChannel;
 final class Forwarding {
   static final AttachmentKey<Forwarding> OF_EXCHANGE = AttachmentKey.create(Forwarding.class);
 
+  private static final Pattern LENGTH = Pattern.compile("[0-9]{1,18}");
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
 
   /**
@@ -184,6 +187,10 @@ final class Forwarding {
       headers.put(Forwarder.UPGRADE, upgrade).put(Headers.TRANSFER_ENCODING, "chunked");
     } else if (hasBody && !headers.contains(Headers.CONTENT_LENGTH)) {
       headers.put(Headers.TRANSFER_ENCODING, "chunked");
+    } else if (!hasBody && headers.contains(Headers.CONTENT_LENGTH)) {
+      // Undertow would wait for a body that a length announces, and on HTTP/2 hold up every later
+      // stream.
+      headers.put(Headers.CONTENT_LENGTH, "0");
     }
   }
 
@@ -318,6 +325,7 @@ final class Forwarding {
     String switched = switchedProtocol(response);
     progress();
     try {
+      checkFraming(response, switched != null);
       plan.responseBegins(response, exchange.getResponseHeaders());
     } catch (GatewayException e) {
       abort(e);
@@ -327,13 +335,31 @@ final class Forwarding {
     exchange.setStatusCode(response.getResponseCode());
     if (switched != null) {
       switchProtocols(from, switched);
-    } else if (upgrade != null && response.getResponseCode() == 101) {
-      abort(
-          new GatewayException(
-              ErrorCode.ORIGIN_BROKEN, "the origin switched to a protocol that nobody asked for"));
     } else {
       frameResponse(response.getResponseCode());
       respondWith(from.getResponseChannel(), exchange.getResponseChannel());
+    }
+  }
+
+  /**
+   * Refuses a response of which it is in doubt where it ends (RFC 9112 §6.3). Undertow takes an
+   * interim response other than 100 for the final one: the answer that follows it would be given to
+   * the next request of the connection, and so to another user.
+   */
+  private static void checkFraming(ClientResponse response, boolean switched) {
+    HeaderMap headers = response.getResponseHeaders();
+    if (response.getResponseCode() < 200 && !switched) {
+      throw new GatewayException(
+          ErrorCode.ORIGIN_BROKEN,
+          "the origin sent status " + response.getResponseCode() + ", which nobody asked for");
+    }
+    if (headers.contains(Headers.TRANSFER_ENCODING)) {
+      headers.remove(Headers.CONTENT_LENGTH);
+    }
+    HeaderValues lengths = headers.get(Headers.CONTENT_LENGTH);
+    if (lengths != null && (lengths.size() > 1 || !LENGTH.matcher(lengths.getFirst()).matches())) {
+      throw new GatewayException(
+          ErrorCode.ORIGIN_BROKEN, "the origin contradicts itself about the response's length");
     }
   }
 

@@ -55,13 +55,15 @@ public final class LastHop implements AutoCloseable {
   }
 
   /** What becomes of a request. Called on the exchange's I/O thread. */
-  @FunctionalInterface
   public interface Events {
     /**
      * There will be no answer: ends the exchange with an error, in the way of the place where the
      * last hop runs.
      */
     void failed(HttpServerExchange exchange, GatewayException cause);
+
+    /** The names that must not stand in trailers of a client, in any spelling. */
+    Set<String> identityHeaders();
 
     /** The request is about to go this way. */
     default void routed(Route route) {}
@@ -200,7 +202,7 @@ public final class LastHop implements AutoCloseable {
 
     @Override
     public void requestEnds(HeaderMap trailers) {
-      Trailers.clean(trailers, application.singleSignOn().headers().keySet());
+      Trailers.clean(trailers, events.identityHeaders());
     }
 
     @Override
@@ -216,6 +218,10 @@ public final class LastHop implements AutoCloseable {
     @Override
     public void responseBegins(ClientResponse response, HeaderMap headersToClient) {
       ResponseHeaders.fromOrigin(response.getResponseHeaders(), origin.mapping);
+      if (application.externalAuthentication()
+          == Application.ExternalAuthentication.PRE_AUTHENTICATION) {
+        ResponseHeaders.keepPrivate(response.getResponseHeaders());
+      }
       Responses.addHeaders(response.getResponseHeaders(), headersToClient);
       events.answered();
     }

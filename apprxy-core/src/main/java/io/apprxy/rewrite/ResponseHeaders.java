@@ -17,6 +17,13 @@ public final class ResponseHeaders {
   private static final Pattern REFRESH =
       Pattern.compile("(?i)(\\s*[0-9.]+\\s*[;,]\\s*(?:url\\s*=\\s*)?)(['\"]?)([^'\"]*)(.*)");
 
+  /** What speaks to shared caches past Cache-Control (RFC 9213, and before it). */
+  private static final List<HttpString> SHARED_CACHE_CONTROL =
+      List.of(
+          new HttpString("CDN-Cache-Control"),
+          new HttpString("Surrogate-Control"),
+          new HttpString("Surrogate-Key"));
+
   private ResponseHeaders() {}
 
   /**
@@ -29,6 +36,55 @@ public final class ResponseHeaders {
     replace(headers, CONTENT_LOCATION, mapping::toExternal);
     replace(headers, Headers.REFRESH, refresh -> refresh(refresh, mapping));
     replace(headers, Headers.SET_COOKIE, cookie -> cookie(cookie, mapping));
+  }
+
+  /**
+   * Confines a response of a protected application to the user's own cache (RFC 9111 §5.2.2): a
+   * shared one before the gateway would hand it to whoever asks next, and the session cookie with
+   * it.
+   */
+  public static void keepPrivate(HeaderMap headers) {
+    SHARED_CACHE_CONTROL.forEach(headers::remove);
+    HeaderValues lines = headers.get(Headers.CACHE_CONTROL);
+    List<String> directives = new ArrayList<>();
+    if (lines != null) {
+      elements(String.join(",", lines)).stream()
+          .filter(directive -> !directive.isEmpty() && !isAboutSharedCaches(directive))
+          .forEach(directives::add);
+    }
+    if (directives.stream().noneMatch(directive -> directive.equalsIgnoreCase("no-store"))) {
+      directives.add("private");
+    }
+    headers.put(Headers.CACHE_CONTROL, String.join(", ", directives));
+  }
+
+  /** The elements of a list (RFC 9110 §5.6.1); a comma within quotes ends none. */
+  private static List<String> elements(String list) {
+    List<String> elements = new ArrayList<>();
+    boolean quoted = false;
+    int start = 0;
+    for (int i = 0; i < list.length(); i++) {
+      char c = list.charAt(i);
+      if (c == '"') {
+        quoted = !quoted;
+      } else if (c == '\\' && quoted) {
+        i++;
+      } else if (c == ',' && !quoted) {
+        elements.add(list.substring(start, i).strip());
+        start = i + 1;
+      }
+    }
+    elements.add(list.substring(start).strip());
+    return elements;
+  }
+
+  /** {@code private} too, which may confine named headers only; the plain one is added again. */
+  private static boolean isAboutSharedCaches(String directive) {
+    String name = directive.split("=", 2)[0].strip().toLowerCase(Locale.ROOT);
+    return name.equals("public")
+        || name.equals("private")
+        || name.equals("s-maxage")
+        || name.equals("proxy-revalidate");
   }
 
   /** Removes internal and hop-by-hop headers, and cookies that only the gateway may set. */

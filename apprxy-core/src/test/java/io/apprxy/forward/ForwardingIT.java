@@ -116,6 +116,53 @@ class ForwardingIT {
     }
   }
 
+  /** What follows an interim response is its request's, and never the answer to another one. */
+  @ParameterizedTest
+  @ValueSource(strings = {"102 Processing", "103 Early Hints", "101 Switching Protocols", "199 X"})
+  void interimResponse_neverLeavesItsFinalOne_toTheNextRequest(String interim) throws Exception {
+    try (RawOrigin origin =
+            new RawOrigin(
+                (connection, number) -> {
+                  String path = RawOrigin.head(connection).split(" ")[1];
+                  RawOrigin.write(connection, "HTTP/1.1 " + interim + "\nLink: </a.css>\n\n");
+                  RawOrigin.write(
+                      connection,
+                      "HTTP/1.1 200 OK\nContent-Length: " + path.length() + "\n\n" + path);
+                  RawOrigin.head(connection);
+                });
+        RunningGateway gateway = new RunningGateway(origin.port())) {
+      for (String path : new String[] {"/first", "/second"}) {
+        try (RawClient raw = new RawClient(gateway.port)) {
+          assertThat(raw.get(path).readToEnd())
+              .startsWith("HTTP/1.1 502")
+              .contains("APX-604")
+              .doesNotContain("/first");
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Content-Length: 5\nContent-Length: 0",
+        "Content-Length: 5\nContent-Length: 5",
+        "Content-Length: +5",
+        "Content-Length: 5, 5"
+      })
+  void responseWhoseLengthIsInDoubt_isRefused(String lengths) throws Exception {
+    try (RawOrigin origin =
+            new RawOrigin(
+                (connection, number) -> {
+                  RawOrigin.head(connection);
+                  RawOrigin.write(connection, "HTTP/1.1 200 OK\n" + lengths + "\n\nhello");
+                });
+        RunningGateway gateway = new RunningGateway(origin.port());
+        RawClient raw = new RawClient(gateway.port)) {
+      assertThat(raw.get("/").readToEnd()).startsWith("HTTP/1.1 502").doesNotContain("hello");
+    }
+  }
+
   @Test
   void head_keepsTheLength_andHasNoBody() throws Exception {
     try (Origin origin = new Origin(blocking(exchange -> answer(exchange, "12345")));

@@ -108,7 +108,12 @@ final class DemoBrowser {
   }
 
   private static HttpRequest.Builder request(URI url) {
-    return HttpRequest.newBuilder(url).timeout(TIMEOUT).header("Accept", "text/html");
+    return HttpRequest.newBuilder(url)
+        .timeout(TIMEOUT)
+        .header("Accept", "text/html")
+        .header("Sec-Fetch-Site", "none")
+        .header("Sec-Fetch-Mode", "navigate")
+        .header("Sec-Fetch-Dest", "document");
   }
 
   private static Map<String, String> with(Map<String, String> fields, String name, String value) {

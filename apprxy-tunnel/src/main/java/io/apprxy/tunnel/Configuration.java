@@ -4,6 +4,8 @@ import io.apprxy.Application;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -29,6 +31,13 @@ record Configuration(String keys, List<Application> applications) {
         published.stream()
             .filter(application -> group.equals(application.connectorGroup()))
             .toList());
+  }
+
+  /** The headers that tell an identity to any application. */
+  Set<String> identityHeaders() {
+    return applications.stream()
+        .flatMap(application -> application.singleSignOn().headers().keySet().stream())
+        .collect(Collectors.toUnmodifiableSet());
   }
 
   String toJson() {

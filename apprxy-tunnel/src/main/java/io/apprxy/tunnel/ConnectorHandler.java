@@ -18,6 +18,7 @@ import io.undertow.util.SameThreadExecutor;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,7 +47,14 @@ final class ConnectorHandler implements HttpHandler {
     void replace();
   }
 
-  private record Configured(Routes routes, Assertions assertions) {}
+  private record Configured(Routes routes, Assertions assertions, Set<String> identityHeaders) {}
+
+  private record Events(Set<String> identityHeaders) implements LastHop.Events {
+    @Override
+    public void failed(HttpServerExchange exchange, GatewayException cause) {
+      refuse(exchange, cause);
+    }
+  }
 
   ConnectorHandler(OriginAllowList allowed, LastHop lastHop, Clock clock, Orders orders) {
     this.allowed = allowed;
@@ -96,7 +104,7 @@ final class ConnectorHandler implements HttpHandler {
           ErrorCode.CONNECTOR_REFUSED,
           "allowOrigin does not name the origin of " + application.internalUrl());
     }
-    lastHop.serve(exchange, application, identity, target, ConnectorHandler::refuse);
+    lastHop.serve(exchange, application, identity, target, new Events(current.identityHeaders()));
   }
 
   /**
@@ -130,7 +138,9 @@ final class ConnectorHandler implements HttpHandler {
       Configuration configuration = Configuration.fromJson(json);
       configured =
           new Configured(
-              Routes.of(configuration.applications()), new Assertions(configuration.keys(), clock));
+              Routes.of(configuration.applications()),
+              new Assertions(configuration.keys(), clock),
+              configuration.identityHeaders());
       warnOfForbidden(configuration);
       orders.configured();
       exchange.setStatusCode(204).endExchange();

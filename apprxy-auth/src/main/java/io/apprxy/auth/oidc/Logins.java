@@ -32,10 +32,7 @@ final class Logins {
   private static final Duration LIFETIME = Duration.ofMinutes(15);
   private static final int SECRET_BYTES = 32;
 
-  /**
-   * Each entry took an answer of the provider to get; one that is dropped early still meets the
-   * provider's own check of codes.
-   */
+  /** One that is dropped early still meets the provider's own check of codes. */
   private static final int MAX_USED = 100_000;
 
   private static final Base64.Encoder BASE64 = Base64.getUrlEncoder().withoutPadding();

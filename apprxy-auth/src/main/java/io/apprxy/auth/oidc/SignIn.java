@@ -119,6 +119,7 @@ final class SignIn {
     if (browser == null || !browser.began(login)) {
       return restart(exchange, login);
     }
+    AuthorizationCode code = code(parameters); // before anything is spent on it
     if (!logins.use(login)) {
       if (signedIn) { // somebody went back, or reloaded: the code is not looked at
         return Verdict.answer(redirect(exchange, login.returnTo()));
@@ -133,7 +134,7 @@ final class SignIn {
                     .thenApplyAsync(
                         provider -> {
                           provider.checkSender(parameters.get("iss"));
-                          return provider.redeem(code(parameters), login, browser, callbackUri);
+                          return provider.redeem(code, login, browser, callbackUri);
                         },
                         workers))
             .thenApply(token -> complete(exchange, login, token)));

@@ -59,8 +59,11 @@ final class SignOut {
       return "same-origin".equals(site)
           || (site == null && exchange.origin().equals(exchange.header("Origin")));
     }
+    // What a page embeds is no wish of the user, also if the page is of this site.
     return exchange.method().equals("GET")
-        && (site == null || site.equals("same-origin") || site.equals("none"));
+        && ("same-origin".equals(site) || "none".equals(site))
+        && "navigate".equals(exchange.header("Sec-Fetch-Mode"))
+        && "document".equals(exchange.header("Sec-Fetch-Dest"));
   }
 
   /** What tells the provider whose session to end: its own hint if it gave one, else the name. */

@@ -7,15 +7,36 @@ import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Verdict;
+import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * Lets those pass who are assigned to the application: by {@code preferred_username}, {@code upn},
- * {@code sub} or a verified {@code email}, or by one of their {@code groups}. Names are compared
- * exactly; of a group only the slash at the beginning makes no difference, since Keycloak writes
- * {@code /staff} for {@code staff}. Thread-safe.
+ * Lets those pass who are assigned to the application: by {@code sub}, by a verified {@code email},
+ * or by one of their {@code groups}. Names are compared exactly; of a group only the slash at the
+ * beginning makes no difference, since Keycloak writes {@code /staff} for {@code staff}.
+ * Thread-safe.
  */
 public final class AssignmentPolicy implements AccessPolicy {
+  private final List<String> names;
+
+  /** Believes {@code sub} and a verified {@code email}. */
+  public AssignmentPolicy() {
+    names = List.of();
+  }
+
+  private AssignmentPolicy(List<String> names) {
+    this.names = names;
+  }
+
+  /**
+   * Believes other claims, too: such as {@code preferred_username}, {@code upn}, or Entra's {@code
+   * oid}. Name only those that users of your provider cannot choose: OpenID Connect Core §5.7 warns
+   * that {@code preferred_username} may be anything, another user's address included.
+   */
+  public static AssignmentPolicy believing(String... claims) {
+    return new AssignmentPolicy(List.of(claims));
+  }
+
   @Override
   public Verdict authorize(Exchange exchange) {
     Identity identity = exchange.identity();
@@ -33,10 +54,10 @@ public final class AssignmentPolicy implements AccessPolicy {
         "subject " + identity.subject() + " is not assigned to " + exchange.application().id());
   }
 
-  private static boolean isNamed(Identity identity, Assignments assignments) {
+  private boolean isNamed(Identity identity, Assignments assignments) {
     // Users of some providers may type any address: one that nobody verified proves nothing.
     boolean hasEmail = Boolean.TRUE.equals(identity.claim("email_verified"));
-    return Stream.of("preferred_username", "upn", "sub", hasEmail ? "email" : "sub")
+    return Stream.concat(names.stream(), Stream.of("sub", hasEmail ? "email" : "sub"))
         .flatMap(claim -> identity.values(claim).stream())
         .anyMatch(assignments.users()::contains);
   }

@@ -56,11 +56,32 @@ public final class Seal {
   }
 
   /**
+   * RFC 7516 §3.1. The parser skips other characters, and so would take countless texts for one;
+   * caches by text could be filled with them.
+   */
+  private static boolean isCompact(String sealed) {
+    for (int i = 0; i < sealed.length(); i++) {
+      char c = sealed.charAt(i);
+      boolean known =
+          (c >= 'a' && c <= 'z')
+              || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9')
+              || c == '-'
+              || c == '_'
+              || c == '.';
+      if (!known) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
    * What was sealed; null if it was not sealed by one of our keys for this purpose, or has expired.
    * Throws nothing.
    */
   public @Nullable Map<String, Object> open(String sealed) {
-    if (sealed.length() > MAX_LENGTH) {
+    if (sealed.length() > MAX_LENGTH || !isCompact(sealed)) {
       return null;
     }
     try {

@@ -8,7 +8,9 @@ import io.apprxy.OriginRequest;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tells the origin who the user is in headers, as {@link Application.SingleSignOn#headers()} maps
@@ -17,7 +19,7 @@ import java.util.List;
  *
  * <p>A value beyond ASCII is encoded as RFC 8187 says: {@code UTF-8''J%C3%BCrgen}; so is one that
  * looks as if it were encoded, since an origin would take it for another. A value with a control
- * character, or one of several that has a comma itself, would tell the origin something else, and
+ * character, or one of a list that has a comma itself, would tell the origin something else, and
  * refuses the request.
  */
 public final class HeaderSignOn implements SignOn {
@@ -34,16 +36,16 @@ public final class HeaderSignOn implements SignOn {
               request.remove(header);
               List<String> values = identity.values(claim);
               if (!values.isEmpty()) {
-                request.set(header, join(header, values));
+                request.set(header, join(header, values, identity.claim(claim)));
               }
             });
     return Verdict.proceed();
   }
 
-  private static String join(String header, List<String> values) {
+  private static String join(String header, List<String> values, @Nullable Object claim) {
+    boolean isList = claim instanceof Collection;
     for (String value : values) {
-      if (value.chars().anyMatch(Character::isISOControl)
-          || (values.size() > 1 && value.contains(","))) {
+      if (value.chars().anyMatch(Character::isISOControl) || (isList && value.contains(","))) {
         throw new GatewayException(
             ErrorCode.SIGN_ON_FAILED, "a claim cannot be told in header " + header);
       }

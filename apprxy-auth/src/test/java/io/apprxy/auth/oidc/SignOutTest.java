@@ -106,10 +106,31 @@ class SignOutTest extends OidcTest {
     assertThat(browser.open("/").reachedApplication()).isTrue();
   }
 
+  /** A page may be written by users, who embed what they like. */
+  @ParameterizedTest
+  @CsvSource({
+    "same-origin, no-cors, image",
+    "same-origin, cors, empty",
+    "same-origin, navigate, iframe",
+    "none, no-cors, image"
+  })
+  void signOut_thatAPageEmbeds_isAskedFor(String site, String mode, String destination)
+      throws Exception {
+    browser.send(
+        "GET",
+        PAGE,
+        Map.of("Sec-Fetch-Site", site, "Sec-Fetch-Mode", mode, "Sec-Fetch-Dest", destination));
+
+    assertThat(browser.open("/").reachedApplication()).isTrue();
+  }
+
   @ParameterizedTest
   @CsvSource({"GET, same-origin", "GET, none", "POST, same-origin"})
   void signOut_thatTheUserWants_isDone(String method, String site) throws Exception {
-    browser.send(method, PAGE, Map.of("Sec-Fetch-Site", site));
+    browser.send(
+        method,
+        PAGE,
+        Map.of("Sec-Fetch-Site", site, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"));
 
     assertSignedOut();
   }

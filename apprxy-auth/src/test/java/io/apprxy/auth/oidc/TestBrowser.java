@@ -42,7 +42,14 @@ final class TestBrowser {
 
   /** The user opens a page. */
   Page open(String pathAndQuery) throws Exception {
-    return send("GET", pathAndQuery, Map.of("Sec-Fetch-Mode", "navigate", "Accept", "text/html"));
+    return send(
+        "GET",
+        pathAndQuery,
+        Map.of(
+            "Sec-Fetch-Site", "none",
+            "Sec-Fetch-Mode", "navigate",
+            "Sec-Fetch-Dest", "document",
+            "Accept", "text/html"));
   }
 
   Page open(URI url) throws Exception {

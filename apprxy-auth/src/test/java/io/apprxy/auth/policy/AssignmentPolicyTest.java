@@ -29,9 +29,30 @@ class AssignmentPolicyTest {
               "groups", List.of("staff", "/sales/emea")));
 
   @ParameterizedTest
-  @ValueSource(strings = {"alice", "alice@corp.example", "alice@example.com", "4711"})
-  void assignedUser_mayPass_byEachOfTheirNames(String name) {
+  @ValueSource(strings = {"alice@example.com", "4711"})
+  void assignedUser_mayPass_bySubjectOrVerifiedAddress(String name) {
     assertThat(decide(ALICE, app -> app.assignUsers(name))).isEqualTo(Verdict.proceed());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"alice", "alice@corp.example", "alice@example.com", "4711"})
+  void assignedUser_mayPass_byClaimsThatTheGatewayBelieves(String name) {
+    assertThat(
+            decide(
+                ALICE,
+                app -> app.assignUsers(name),
+                AssignmentPolicy.believing("preferred_username", "upn")))
+        .isEqualTo(Verdict.proceed());
+  }
+
+  /** OpenID Connect Core §5.7: another user's address can be a user's name. */
+  @ParameterizedTest
+  @ValueSource(strings = {"preferred_username", "upn", "name", "nickname"})
+  void nameThatUsersMayChoose_isNoProof(String claim) {
+    assertRefused(
+        identity("1", Map.of(claim, "alice@example.com")),
+        app -> app.assignUsers("alice@example.com"),
+        ErrorCode.NOT_ASSIGNED);
   }
 
   @ParameterizedTest
@@ -103,6 +124,11 @@ class AssignmentPolicyTest {
   }
 
   private static Verdict decide(Identity identity, UnaryOperator<Application.Builder> assign) {
+    return decide(identity, assign, new AssignmentPolicy());
+  }
+
+  private static Verdict decide(
+      Identity identity, UnaryOperator<Application.Builder> assign, AssignmentPolicy policy) {
     Application application =
         assign
             .apply(
@@ -115,7 +141,7 @@ class AssignmentPolicyTest {
     if (identity != null) {
       exchange.identify(identity);
     }
-    return new AssignmentPolicy().authorize(exchange);
+    return policy.authorize(exchange);
   }
 
   private static Identity identity(String subject, Map<String, Object> claims) {

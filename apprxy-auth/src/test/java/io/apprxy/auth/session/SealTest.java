@@ -83,6 +83,16 @@ class SealTest {
     assertThat(seal.open(garbage)).isNull();
   }
 
+  /** The parser would skip them: one seal would have countless forms. */
+  @ParameterizedTest
+  @ValueSource(strings = {"!", " ", "=", "\n", "\u00e4", "*!*"})
+  void charactersThatAreNotOfTheForm_openNothing(String strange) {
+    String sealed = seal.seal(Map.of("a", "b"), Duration.ofMinutes(1));
+    for (int i = 0; i <= sealed.length(); i++) {
+      assertThat(seal.open(sealed.substring(0, i) + strange + sealed.substring(i))).isNull();
+    }
+  }
+
   @Test
   void oversized_isNotLookedAt() {
     assertThat(seal.open(seal.seal(Map.of("a", "x".repeat(40_000)), HOUR))).isNull();
