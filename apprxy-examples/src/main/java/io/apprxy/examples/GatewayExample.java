@@ -71,7 +71,9 @@ public final class GatewayExample implements Callable<Integer> {
       description = "Groups that may use it. Default: ${DEFAULT-VALUE}")
   private List<String> groups = List.of();
 
-  @Option(names = "--user", description = "Users that may use it, beside the groups. Default: none")
+  @Option(
+      names = "--user",
+      description = "Users that may use it, by subject or verified address. Default: none")
   private List<String> users = List.of();
 
   @Option(

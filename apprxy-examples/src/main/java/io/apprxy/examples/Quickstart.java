@@ -89,7 +89,7 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
 
   @Option(
       names = "--user",
-      description = "Users that may use the application, beside the groups. Default: none")
+      description = "Users that may use it, by subject or verified address. Default: none")
   private List<String> users = List.of();
 
   @Option(
