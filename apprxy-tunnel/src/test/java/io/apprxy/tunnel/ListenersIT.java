@@ -12,8 +12,11 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
 import javax.net.ssl.SSLSocket;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,6 +25,8 @@ import org.junit.jupiter.api.Timeout;
 /** A gateway and a tunnel server of one process share their I/O threads, and nothing else. */
 @Timeout(60)
 class ListenersIT {
+  private static final byte STATUS_400 = (byte) 0x8c; // RFC 7541, appendix A: indexed field 12
+
   private final TestTls tls = new TestTls();
 
   private final Undertow origin =
@@ -68,6 +73,27 @@ class ListenersIT {
                 HttpResponse.BodyHandlers.ofString());
     assertThat(answer.version()).isEqualTo(HttpClient.Version.HTTP_2);
     assertThat(answer.statusCode()).isEqualTo(404); // that it answers is what counts
+  }
+
+  /** Undertow would wait for the body with the stream open, and hold up every later one. */
+  @Test
+  void requestThatAnnouncesABody_andHasNone_isRefused() throws Exception {
+    try (RawHttp2 client = new RawHttp2(tls.client(), gateway.port())) {
+      client.request("/", Map.of("content-length", "5"));
+      assertThat(client.await(RawHttp2.HEADERS).payload().get()).isEqualTo(STATUS_400);
+    }
+  }
+
+  @Test
+  void clientOfHttp2_isToldHowManyStreamsItGets() throws Exception {
+    try (RawHttp2 client = new RawHttp2(tls.client(), gateway.port())) {
+      ByteBuffer settings = client.await(RawHttp2.SETTINGS).payload();
+      Map<Integer, Integer> told = new HashMap<>();
+      while (settings.hasRemaining()) {
+        told.put((int) settings.getShort(), settings.getInt());
+      }
+      assertThat(told).containsEntry(RawHttp2.MAX_CONCURRENT_STREAMS, 100);
+    }
   }
 
   private TunnelServer tunnel() {
