@@ -69,7 +69,6 @@ public final class Gateway implements AutoCloseable {
         Listener.open(
             new InetSocketAddress(settings.host, settings.port),
             settings.tls,
-            true,
             OptionMap.builder()
                 // A client that stops reading holds what its streams hold, up to this many.
                 .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100)

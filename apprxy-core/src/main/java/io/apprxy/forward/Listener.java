@@ -21,7 +21,7 @@ import org.xnio.XnioWorker;
 import org.xnio.channels.AcceptingChannel;
 
 /**
- * A TLS port that serves HTTP/1.1, and HTTP/2 where it is wanted. It is opened here and not by
+ * A TLS port that serves HTTP/1.1, HTTP/2, and what else is wanted. It is opened here and not by
  * {@code io.undertow.Undertow}, which leaves open the connections of a listener that shares its
  * threads with others. For the engine. Thread-safe.
  */
@@ -48,20 +48,22 @@ public final class Listener implements AutoCloseable {
   /**
    * Begins to listen.
    *
-   * @param options Undertow's, for the protocols
+   * @param options Undertow's, for HTTP
+   * @param others what clients may select by ALPN beside HTTP
    * @throws UncheckedIOException if the port cannot be bound
    */
   public static Listener open(
       InetSocketAddress address,
       SSLContext tls,
-      boolean http2,
       OptionMap options,
-      HttpHandler handler) {
+      HttpHandler handler,
+      AlpnProtocol... others) {
     ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER, -1, 4);
     AlpnOpenListener connections =
         new AlpnOpenListener(buffers, options, new HttpOpenListener(buffers, options));
-    if (http2) {
-      connections.addProtocol(Http2OpenListener.HTTP2, new Http2OpenListener(buffers, options), 10);
+    connections.addProtocol(Http2OpenListener.HTTP2, new Http2OpenListener(buffers, options), 10);
+    for (AlpnProtocol other : others) {
+      connections.addProtocol(other.name(), new AlpnConnections(other, buffers, options), 20);
     }
     connections.setRootHandler(handler);
     XnioWorker threads = IoThreads.acquire();

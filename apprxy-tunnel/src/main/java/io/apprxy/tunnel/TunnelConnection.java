@@ -3,19 +3,13 @@ package io.apprxy.tunnel;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.forward.Route;
-import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
-import io.undertow.client.ClientExchange;
-import io.undertow.client.ClientRequest;
 import io.undertow.client.http2.Http2ClientConnection;
 import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.server.HttpServerExchange;
-import io.undertow.util.Headers;
 import io.undertow.util.Methods;
-import io.undertow.util.StringWriteChannelListener;
 import java.io.IOException;
 import java.nio.channels.ClosedChannelException;
-import java.nio.charset.StandardCharsets;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -176,56 +170,13 @@ final class TunnelConnection implements Route {
   }
 
   private CompletableFuture<Void> command(String path, String json) {
-    CompletableFuture<Void> done = new CompletableFuture<>();
-    channel.getIoThread().execute(() -> http2.sendRequest(request(path, json), onSent(json, done)));
-    return done.orTimeout(Wire.PING_INTERVAL.multipliedBy(2).toMillis(), TimeUnit.MILLISECONDS);
-  }
-
-  private static ClientRequest request(String path, String json) {
-    ClientRequest request = new ClientRequest().setMethod(Methods.PUT).setPath(path);
-    request
-        .getRequestHeaders()
-        .put(Headers.HOST, "connector")
-        .put(Headers.CONTENT_TYPE, "application/json")
-        .put(Headers.CONTENT_LENGTH, json.getBytes(StandardCharsets.UTF_8).length);
-    return request;
-  }
-
-  private static ClientCallback<ClientExchange> onSent(String json, CompletableFuture<Void> done) {
-    return new ClientCallback<>() {
-      @Override
-      public void completed(ClientExchange sent) {
-        sent.setResponseListener(onAnswered(done));
-        if (!json.isEmpty()) {
-          new StringWriteChannelListener(json).setup(sent.getRequestChannel());
-        }
-      }
-
-      @Override
-      public void failed(IOException e) {
-        done.completeExceptionally(e);
-      }
-    };
-  }
-
-  private static ClientCallback<ClientExchange> onAnswered(CompletableFuture<Void> done) {
-    return new ClientCallback<>() {
-      @Override
-      public void completed(ClientExchange answered) {
-        int status = answered.getResponse().getResponseCode();
-        IoUtils.safeClose(answered.getResponseChannel());
-        if (status == 204) {
-          done.complete(null);
-        } else {
-          done.completeExceptionally(new IOException("the connector answered " + status));
-        }
-      }
-
-      @Override
-      public void failed(IOException e) {
-        done.completeExceptionally(e);
-      }
-    };
+    return Call.send(http2, Methods.PUT, path, json)
+        .thenAccept(
+            answer -> {
+              if (answer.status() != 204) {
+                throw new IllegalStateException("the connector answered " + answer.status());
+              }
+            });
   }
 
   /**

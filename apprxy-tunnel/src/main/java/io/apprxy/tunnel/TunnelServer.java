@@ -91,11 +91,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         Listener.open(
             new InetSocketAddress(settings.host, settings.port),
             Objects.requireNonNull(settings.tls),
-            false,
             OptionMap.builder()
                 .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 10_000)
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 10_000)
                 .set(UndertowOptions.MAX_HEADER_SIZE, 16 * 1024)
+                .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100)
                 .getMap(),
             this::handle);
     return this;

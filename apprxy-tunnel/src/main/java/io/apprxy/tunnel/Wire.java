@@ -24,6 +24,9 @@ final class Wire {
   /** How long it may take to connect, and to be turned around. */
   static final Duration DIAL_TIMEOUT = Duration.ofSeconds(15);
 
+  /** How long either side waits for the answer to what it says beside users' requests. */
+  static final Duration CALL_TIMEOUT = Duration.ofSeconds(8);
+
   /** The gateway asks for a sign of life this often, and waits as long for it. */
   static final Duration PING_INTERVAL = Duration.ofSeconds(4);
 
