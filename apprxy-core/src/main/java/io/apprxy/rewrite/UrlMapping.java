@@ -144,8 +144,10 @@ public final class UrlMapping {
   private static String authority(String scheme, String authority) {
     String lower = authority.toLowerCase(Locale.ROOT);
     String defaultPort = scheme.equals("https") ? ":443" : ":80";
-    return lower.endsWith(defaultPort)
-        ? lower.substring(0, lower.length() - defaultPort.length())
+    int port =
+        lower.indexOf(':', lower.lastIndexOf(']') + 1); // the first: a:8080:80 is no authority
+    return port >= 0 && lower.substring(port).equals(defaultPort)
+        ? lower.substring(0, port)
         : lower;
   }
 

@@ -56,7 +56,7 @@ final class Assertions {
   Assertions(String keys, Clock clock) {
     try {
       this.keys = JWKSet.parse(keys);
-    } catch (ParseException e) {
+    } catch (ParseException | RuntimeException e) { // the parser's own, of entries that are null
       throw new IllegalArgumentException("no valid key set", e);
     }
     this.clock = clock;
@@ -105,7 +105,10 @@ final class Assertions {
         throw refused("the signature of the assertion is wrong");
       }
       return read(header.getType(), jwt.getJWTClaimsSet(), now);
-    } catch (ParseException | JOSEException e) {
+    } catch (GatewayException e) {
+      throw e;
+    } catch (ParseException | JOSEException | RuntimeException e) {
+      // Values, too, that no time and no identity has.
       throw new GatewayException(ErrorCode.ASSERTION_REFUSED, "the assertion cannot be read", e);
     }
   }

@@ -1,6 +1,8 @@
 package io.apprxy.auth.oidc;
 
 import io.apprxy.Exchange;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -41,14 +43,21 @@ final class ReturnTo {
       return false;
     }
     // The gateway's own pages are no place to return to: one of them ends the session.
-    String path =
-        text.split("[?#]", 2)[0]
-            .toLowerCase(Locale.ROOT)
-            .replace("%2e", ".")
-            .replace("%2f", "/")
-            .replace("%5c", "/");
-    return !path.startsWith(Exchange.RESERVED_PREFIX)
+    String path = decoded(text.split("[?#]", 2)[0]);
+    return path != null
+        && !path.startsWith(Exchange.RESERVED_PREFIX)
         && !path.startsWith("//")
         && !DOT_SEGMENT.matcher(path).find();
+  }
+
+  /** As whoever decodes it reads it; null if it has a percent sign that begins no escape. */
+  private static @Nullable String decoded(String path) {
+    try {
+      return URLDecoder.decode(path.replace("+", "%2B"), StandardCharsets.UTF_8)
+          .toLowerCase(Locale.ROOT)
+          .replace('\\', '/');
+    } catch (IllegalArgumentException e) {
+      return null;
+    }
   }
 }

@@ -111,6 +111,7 @@ class NavigationTest extends OidcTest {
         "/a/../.apprxy/sign-out",
         "/.apprxy/sign-out",
         "/%252eapprxy/sign-out",
+        "/.%2561pprxy/sign-out",
         "/.APPRXY/sign-out",
         "/caf%C3%A9",
         "/%00",
