@@ -3,7 +3,8 @@ package io.apprxy;
 /**
  * Every error that a request can end in, with a code that stays the same between releases, the
  * status, what happened, and what can be done. The three digits of a code are grouped: 1 request, 2
- * sign-in and session, 3 policy, 4 routing, 5 connector and tunnel, 6 origin, 9 the gateway itself.
+ * sign-in and session, 3 policy, 4 routing, 5 connector and tunnel, 6 origin, 7 what connectors are
+ * told, 9 the gateway itself.
  */
 public enum ErrorCode {
   AMBIGUOUS_TARGET(
@@ -100,6 +101,41 @@ public enum ErrorCode {
       "APX-605", 503, "Too many requests wait for this application.", "Try again in a moment."),
   SIGN_ON_FAILED(
       "APX-606", 502, "You could not be signed on to the application.", "Tell your administrator."),
+
+  CERTIFICATE_REQUIRED(
+      "APX-701",
+      401,
+      "This connector has no certificate of the gateway.",
+      "Enrol it: create a token on the gateway, and give it to the connector."),
+  CERTIFICATE_EXPIRED(
+      "APX-702",
+      401,
+      "The certificate of this connector has expired, or is not valid yet.",
+      "Compare the clocks; else enrol it again: create a token on the gateway, and give it to the connector."),
+  CONNECTOR_REVOKED(
+      "APX-703",
+      403,
+      "This connector was revoked.",
+      "If it is to be admitted again, delete its identity file, and enrol it with a new token."),
+  GROUP_UNKNOWN(
+      "APX-704",
+      403,
+      "The gateway has no such connector group any more.",
+      "Add the group to the gateway, or enrol the connector with a token of another."),
+  ENROLMENT_TOKEN_REFUSED(
+      "APX-705",
+      401,
+      "The enrolment token is not accepted: it is mistyped, was used, or is too old.",
+      "Create another on the gateway; each is good for one connector."),
+  CERTIFICATE_REQUEST_REFUSED(
+      "APX-706",
+      400,
+      "The request for a certificate cannot be used.",
+      "Send PKCS #10, signed with its own key: EC on P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits."),
+  KEY_USED(
+      "APX-707", 409, "This key was certified before.", "Make a new key for each certificate."),
+  TOO_MANY_ATTEMPTS(
+      "APX-708", 429, "There were too many attempts from this address.", "Try again in a minute."),
 
   SHUTTING_DOWN("APX-901", 503, "The gateway is shutting down.", "Try again in a moment."),
   INTERNAL(

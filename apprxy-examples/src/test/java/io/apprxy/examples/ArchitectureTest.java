@@ -151,8 +151,13 @@ class ArchitectureTest {
   void library_usesNothingThatOnlyExamplesAndTestsBring() {
     noClasses()
         .should()
-        .dependOnClassesThat(
-            resideInAnyPackage("org.bouncycastle..", "picocli..", "ch.qos.logback.."))
+        .dependOnClassesThat(resideInAnyPackage("picocli..", "ch.qos.logback.."))
+        .check(LIBRARY);
+    // the tunnel certifies connectors, for which the JDK has nothing
+    noClasses()
+        .that(DescribedPredicate.not(TUNNEL))
+        .should()
+        .dependOnClassesThat(resideInAPackage("org.bouncycastle.."))
         .check(LIBRARY);
   }
 
@@ -224,7 +229,8 @@ class ArchitectureTest {
             name ->
                 name.startsWith("io.undertow")
                     || name.startsWith("org.xnio")
-                    || name.startsWith("com.nimbusds"));
+                    || name.startsWith("com.nimbusds")
+                    || name.startsWith("org.bouncycastle"));
   }
 
   /**
