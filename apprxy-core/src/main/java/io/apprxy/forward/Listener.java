@@ -61,7 +61,7 @@ public final class Listener implements AutoCloseable {
     ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER, -1, 4);
     AlpnOpenListener connections =
         new AlpnOpenListener(buffers, options, new HttpOpenListener(buffers, options));
-    connections.addProtocol(Http2OpenListener.HTTP2, new Http2OpenListener(buffers, options), 10);
+    connections.addProtocol(Http2OpenListener.HTTP2, new Http2Connections(buffers, options), 10);
     for (AlpnProtocol other : others) {
       connections.addProtocol(other.name(), new AlpnConnections(other, buffers, options), 20);
     }

@@ -1,6 +1,7 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.forward.CertificateCheck;
+import io.apprxy.forward.SharedChannel;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.ClientExchange;
@@ -222,7 +223,7 @@ final class Link {
    */
   private void serve(StreamConnection stream) throws IOException {
     serving = true;
-    TunnelChannel http2 = TunnelChannel.open(stream, connector.buffers(), false);
+    SharedChannel http2 = SharedChannel.open(stream, connector.buffers(), null, false, Wire.HTTP2);
     channel = http2;
     http2.setIdleTimeout(Wire.SILENCE.toMillis());
     http2.addCloseTask(closed -> thread.execute(this::ended));

@@ -7,6 +7,7 @@ import io.apprxy.GatewayException;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.Listener;
 import io.apprxy.forward.Route;
+import io.apprxy.forward.SharedChannel;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.undertow.UndertowOptions;
@@ -266,7 +267,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       String instance) {
     try {
       Http2Channel channel =
-          TunnelChannel.open(stream, exchange.getConnection().getByteBufferPool(), true);
+          SharedChannel.open(
+              stream, exchange.getConnection().getByteBufferPool(), null, true, Wire.HTTP2);
       TunnelConnection connection = new TunnelConnection(group, name, instance, channel);
       connection.onClose(() -> gone(connection));
       connections.add(connection);

@@ -36,32 +36,16 @@ final class Wire {
   /** What an orderly close waits for requests in flight. */
   static final Duration DRAIN = Duration.ofSeconds(30);
 
-  /** What one stream may have under way: the memory that one slow reader can hold. */
-  private static final int STREAM_WINDOW = 512 * 1024;
-
   /**
-   * Requests that a connection carries at once; with the window of a stream it bounds the memory of
-   * a connection, at 512 MiB if every reader stalls.
+   * Requests that a connection carries at once. With what a connection and a stream may have under
+   * way unread ({@link io.apprxy.forward.SharedChannel}) it bounds the memory of a connection whose
+   * readers all stall: 32 MiB + 1,000 × 64 KiB, which is 95 MiB.
    */
   static final int MAX_STREAMS = 1_000;
 
-  /**
-   * What one connection may have under way. HTTP/2 starts it at 65,535, and Undertow raises only
-   * the streams'.
-   */
-  static final int CONNECTION_WINDOW = 16 * 1024 * 1024;
-
-  static final int INITIAL_CONNECTION_WINDOW = 65_535; // RFC 9113 §6.9.2
-
-  private static final int BUFFER = 16 * 1024;
-
   static final OptionMap HTTP2 =
       OptionMap.builder()
-          .set(UndertowOptions.HTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW)
           .set(UndertowOptions.HTTP2_SETTINGS_ENABLE_PUSH, false)
-          // The default of 16 buffers for all streams together would let one slow reader stall
-          // every other; the windows bound memory.
-          .set(UndertowOptions.MAX_QUEUED_READ_BUFFERS, MAX_STREAMS * STREAM_WINDOW / BUFFER)
           .set(UndertowOptions.MAX_ENTITY_SIZE, -1L)
           .set(UndertowOptions.MAX_HEADER_SIZE, 128 * 1024)
           .set(UndertowOptions.MAX_HEADERS, 300)

@@ -1,0 +1,157 @@
+package io.apprxy.forward;
+
+import io.undertow.UndertowOptions;
+import io.undertow.connector.ByteBufferPool;
+import io.undertow.connector.PooledByteBuffer;
+import io.undertow.protocols.http2.AbstractHttp2StreamSourceChannel;
+import io.undertow.protocols.http2.Http2Channel;
+import io.undertow.protocols.http2.Http2RstStreamStreamSourceChannel;
+import io.undertow.protocols.http2.Http2StreamSourceChannel;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.server.protocol.framed.FrameHeaderData;
+import java.io.IOException;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.xnio.IoUtils;
+import org.xnio.OptionMap;
+import org.xnio.StreamConnection;
+
+/**
+ * HTTP/2 where the end of one stream is a matter of that stream alone: whoever waits for a stream
+ * is told at once that the peer has reset it, and a frame that comes too late ends nothing. It
+ * belongs to its I/O thread, but for what Undertow says of streams. For the engine.
+ */
+public class IsolatingChannel extends Http2Channel {
+  private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
+  private static final int NONE = -1;
+
+  /** Whoever waits for something of a stream. Called on the connection's I/O thread. */
+  interface Waiting {
+    /**
+     * The peer has ended the stream.
+     *
+     * @param code the error code (RFC 9113 §7)
+     */
+    void reset(int code);
+  }
+
+  private final Map<Integer, Waiting> waiting = new ConcurrentHashMap<>();
+  private final int maxRequests;
+  private boolean openingStream;
+  private int wouldGoAway = NONE;
+
+  /** The stream of the request that is handed on next. */
+  private int opened;
+
+  IsolatingChannel(
+      StreamConnection connection,
+      ByteBufferPool buffers,
+      @Nullable PooledByteBuffer arrived,
+      boolean client,
+      OptionMap options) {
+    // "From an upgrade" makes a server send its SETTINGS at once, so that WINDOW_UPDATE may follow.
+    super(connection, null, buffers, arrived, client, !client, options);
+    int announced = options.get(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, -1);
+    // Undertow tells the limit, and holds nobody to it. A client may take for ended what we have
+    // not yet ended: so it gets twice as many.
+    maxRequests = announced > 0 ? 2 * announced : Integer.MAX_VALUE;
+  }
+
+  /** Whether a stream is being opened now, by the peer. */
+  final boolean isOpeningStream() {
+    return openingStream;
+  }
+
+  // ---- streams that the peer resets
+
+  /**
+   * Has a handler of requests told which of them the peer has reset. Undertow tells nobody, if the
+   * stream was waiting for its window: the origin's response would wait with it.
+   */
+  public final HttpHandler watching(HttpHandler handler) {
+    return exchange -> {
+      int stream = opened;
+      waiting.put(stream, code -> clientLeft(exchange));
+      exchange.addExchangeCompleteListener(
+          (completed, next) -> {
+            forget(stream);
+            next.proceed();
+          });
+      handler.handleRequest(exchange);
+    };
+  }
+
+  private void clientLeft(HttpServerExchange request) {
+    getIoThread().execute(() -> Forwarder.clientLeft(request));
+  }
+
+  /** Has somebody told if the peer resets the stream, until {@link #forget}. */
+  final void await(int stream, Waiting whoever) {
+    waiting.put(stream, whoever);
+  }
+
+  final void forget(int stream) {
+    waiting.remove(stream);
+  }
+
+  final void tellReset(int stream, int code) {
+    Waiting whoever = waiting.remove(stream);
+    if (whoever != null) {
+      whoever.reset(code);
+    }
+  }
+
+  // ---- frames that come too late
+
+  /**
+   * Whoever resets a stream must ignore what was under way (RFC 9113 §5.1). Undertow would end the
+   * connection, and with it every other request.
+   */
+  @Override
+  protected @Nullable AbstractHttp2StreamSourceChannel createChannel(
+      FrameHeaderData frame, PooledByteBuffer data) throws IOException {
+    openingStream = true;
+    AbstractHttp2StreamSourceChannel channel;
+    try {
+      channel = super.createChannel(frame, data);
+    } finally {
+      openingStream = false;
+    }
+    int status = wouldGoAway;
+    wouldGoAway = NONE;
+    if (status != NONE && channel == null) {
+      LOG.debug("a frame of a stream that has ended is ignored");
+    } else if (status != NONE) {
+      super.sendGoAway(status);
+    }
+    if (channel instanceof Http2StreamSourceChannel stream) {
+      return accept(stream);
+    } else if (channel instanceof Http2RstStreamStreamSourceChannel reset) {
+      tellReset(reset.getStreamId(), reset.getErrorCode());
+    }
+    return channel;
+  }
+
+  private @Nullable AbstractHttp2StreamSourceChannel accept(Http2StreamSourceChannel stream) {
+    opened = stream.getStreamId();
+    if (waiting.size() >= maxRequests) {
+      sendRstStream(opened, ERROR_REFUSED_STREAM);
+      IoUtils.safeClose(stream);
+      return null;
+    }
+    return stream;
+  }
+
+  @Override
+  public void sendGoAway(int status) {
+    if (openingStream && status == ERROR_PROTOCOL_ERROR) {
+      wouldGoAway = status;
+    } else {
+      super.sendGoAway(status);
+    }
+  }
+}
