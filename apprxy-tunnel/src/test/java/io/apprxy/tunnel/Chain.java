@@ -31,8 +31,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
 /**
- * The whole chain with real sockets: client, gateway (in plain text), tunnel (TLS), connectors,
- * origin.
+ * The whole chain with real sockets: client, gateway (in plain text, and with TLS for {@code
+ * app.test}), tunnel (TLS), connectors, origin.
  */
 final class Chain implements AutoCloseable {
   static final String TOKEN = "an-enrolment-token-of-the-tests-0123456789";
@@ -49,6 +49,10 @@ final class Chain implements AutoCloseable {
   final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
   final TunnelServer tunnel;
   final int port;
+
+  /** Of the gateway's own listener: HTTP/1.1 and HTTP/2 with TLS, for {@code app.test}. */
+  final int tlsPort;
+
   private final Deque<Runnable> parts = new ArrayDeque<>();
 
   Chain(int originPort, UnaryOperator<Application.Builder> settings) {
@@ -65,6 +69,9 @@ final class Chain implements AutoCloseable {
     port = portOf(front);
     Gateway gateway =
         Gateway.builder()
+            .host("127.0.0.1")
+            .port(0)
+            .tls(tls.server("app.test"))
             .preAuthentication(
                 exchange -> {
                   exchange.identify(ALICE);
@@ -73,21 +80,27 @@ final class Chain implements AutoCloseable {
             .accessPolicy(exchange -> Verdict.proceed())
             .connectors(tunnel)
             .accessLog(events::add)
-            .publish(
-                settings
-                    .apply(
-                        Application.builder("app")
-                            .externalUrl("http://localhost:" + port + "/")
-                            .internalUrl("http://127.0.0.1:" + originPort + "/")
-                            .connectorGroup("default")
-                            .assignEveryone()
-                            .headerSignOn(Map.of("X-User", "preferred_username")))
-                    .build())
+            .publish(application("app", "http://localhost:" + port + "/", originPort, settings))
+            .publish(application("app-tls", "https://app.test/", originPort, settings))
             .build();
     mounted.set(gateway.handler());
+    tlsPort = gateway.start().port();
     parts.push(front::stop);
     parts.push(tunnel::close);
     parts.push(gateway::close);
+  }
+
+  private static Application application(
+      String id, String url, int originPort, UnaryOperator<Application.Builder> settings) {
+    return settings
+        .apply(
+            Application.builder(id)
+                .externalUrl(url)
+                .internalUrl("http://127.0.0.1:" + originPort + "/")
+                .connectorGroup("default")
+                .assignEveryone()
+                .headerSignOn(Map.of("X-User", "preferred_username")))
+        .build();
   }
 
   /** Starts a connector that is closed with the chain. */

@@ -15,6 +15,7 @@ import javax.net.ssl.SSLSocket;
 /** An HTTP/2 client that sends what no library would (RFC 9113). */
 final class RawHttp2 implements AutoCloseable {
   static final int HEADERS = 1;
+  static final int RST_STREAM = 3;
   static final int SETTINGS = 4;
   static final int GOAWAY = 7;
   static final int MAX_CONCURRENT_STREAMS = 3;
@@ -24,11 +25,17 @@ final class RawHttp2 implements AutoCloseable {
   private final SSLSocket socket;
   private final DataInputStream in;
   private final DataOutputStream out;
+  private final String authority;
   private int stream = 1;
 
   record Frame(int type, int flags, int stream, ByteBuffer payload) {}
 
   RawHttp2(SSLContext trust, int port) throws IOException {
+    this(trust, port, "localhost:" + port);
+  }
+
+  RawHttp2(SSLContext trust, int port, String authority) throws IOException {
+    this.authority = authority;
     socket = (SSLSocket) trust.getSocketFactory().createSocket("localhost", port);
     socket.setSoTimeout(30_000);
     SSLParameters parameters = socket.getSSLParameters();
@@ -46,7 +53,7 @@ final class RawHttp2 implements AutoCloseable {
     ByteArrayOutputStream block = new ByteArrayOutputStream();
     header(block, ":method", "GET");
     header(block, ":scheme", "https");
-    header(block, ":authority", "localhost:" + socket.getPort());
+    header(block, ":authority", authority);
     header(block, ":path", path);
     for (Map.Entry<String, String> header : new TreeMap<>(headers).entrySet()) {
       header(block, header.getKey(), header.getValue());
@@ -55,6 +62,11 @@ final class RawHttp2 implements AutoCloseable {
     stream += 2;
     write(HEADERS, END_STREAM | END_HEADERS, number, block.toByteArray());
     return number;
+  }
+
+  /** Gives a request up. */
+  void cancel(int number) throws IOException {
+    write(RST_STREAM, 0, number, ByteBuffer.allocate(4).putInt(8).array());
   }
 
   /** A literal that is not indexed (RFC 7541 §6.2.2); names and values of less than 127 bytes. */
