@@ -1,6 +1,8 @@
 package io.apprxy.tunnel;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
@@ -12,8 +14,8 @@ import org.xnio.channels.StreamSinkChannel;
 import org.xnio.channels.StreamSourceChannel;
 
 /**
- * An HTTP proxy on the way to gateways: CONNECT (RFC 9110 §9.3.6), with Basic authentication (RFC
- * 7617) where it is asked for. Immutable.
+ * An HTTP proxy on the way to gateways, and to releases: CONNECT (RFC 9110 §9.3.6), with Basic
+ * authentication (RFC 7617) where it is asked for. Immutable.
  */
 final class HttpProxy {
   private static final int MAX_ANSWER = 8 * 1024;
@@ -41,6 +43,58 @@ final class HttpProxy {
     new Exchange(connection, authority, outcome).begin();
   }
 
+  /** Asks for a tunnel on a socket that is connected to the proxy, and waits for it. */
+  void connect(Socket connected, String authority) throws IOException {
+    connected.getOutputStream().write(request(authority));
+    InputStream in = connected.getInputStream();
+    StringBuilder answer = new StringBuilder();
+    while (!isWhole(answer)) {
+      int next = in.read(); // byte by byte: what follows the header belongs to the server
+      if (next < 0 || answer.length() == MAX_ANSWER) {
+        throw noProxy();
+      }
+      answer.append((char) next);
+    }
+    check(answer.substring(0, answer.indexOf("\r\n")), authority);
+  }
+
+  private byte[] request(String authority) {
+    return "CONNECT %1$s HTTP/1.1\r\nHost: %1$s\r\n%2$s\r\n"
+        .formatted(
+            authority,
+            authorization == null ? "" : "Proxy-Authorization: " + authorization + "\r\n")
+        .getBytes(StandardCharsets.US_ASCII);
+  }
+
+  private static boolean isWhole(StringBuilder answer) {
+    return answer.length() >= 4 && answer.indexOf("\r\n\r\n", answer.length() - 4) >= 0;
+  }
+
+  private void check(String statusLine, String authority) throws IOException {
+    Matcher status = STATUS_LINE.matcher(statusLine);
+    if (!status.matches()) {
+      throw noProxy();
+    }
+    if (!status.group(1).startsWith("2")) {
+      throw new IOException(refusal(status.group(1), authority));
+    }
+  }
+
+  private IOException noProxy() {
+    return new IOException(this + " gave no HTTP answer to CONNECT; is it an HTTP proxy?");
+  }
+
+  private String refusal(String status, String authority) {
+    if (!status.equals("407")) {
+      return this + " refused to connect to " + authority + " with status " + status;
+    }
+    return authorization == null
+        ? this + " asks for credentials: give them by proxyCredentials(user, password)"
+        : this
+            + " does not accept the credentials: check user and password of proxyCredentials(…);"
+            + " of the ways to prove them, Basic is the one supported";
+  }
+
   /** What comes of it: one of the two, once, on the connection's I/O thread. */
   interface Outcome {
     void connected();
@@ -59,12 +113,7 @@ final class HttpProxy {
       this.connection = connection;
       this.authority = authority;
       this.outcome = outcome;
-      String text =
-          "CONNECT %1$s HTTP/1.1\r\nHost: %1$s\r\n%2$s\r\n"
-              .formatted(
-                  authority,
-                  authorization == null ? "" : "Proxy-Authorization: " + authorization + "\r\n");
-      this.request = ByteBuffer.wrap(text.getBytes(StandardCharsets.US_ASCII));
+      this.request = ByteBuffer.wrap(request(authority));
     }
 
     void begin() {
@@ -93,12 +142,12 @@ final class HttpProxy {
       try {
         for (int count = source.read(one); count != 0; count = source.read(one)) {
           if (count < 0 || answer.length() == MAX_ANSWER) {
-            failed(new IOException(this + " gave no HTTP answer to CONNECT; is it an HTTP proxy?"));
+            failed(noProxy());
             return;
           }
           answer.append((char) (one.flip().get() & 0xff));
           one.clear();
-          if (answer.length() >= 4 && answer.indexOf("\r\n\r\n", answer.length() - 4) >= 0) {
+          if (isWhole(answer)) {
             answered(answer.substring(0, answer.indexOf("\r\n")));
             return;
           }
@@ -109,26 +158,14 @@ final class HttpProxy {
     }
 
     private void answered(String statusLine) {
-      Matcher status = STATUS_LINE.matcher(statusLine);
-      if (!status.matches()) {
-        failed(new IOException(this + " gave no HTTP answer to CONNECT; is it an HTTP proxy?"));
-      } else if (status.group(1).startsWith("2")) {
-        detach();
-        outcome.connected();
-      } else {
-        failed(new IOException(refusal(status.group(1))));
+      try {
+        check(statusLine, authority);
+      } catch (IOException e) {
+        failed(e);
+        return;
       }
-    }
-
-    private String refusal(String status) {
-      if (!status.equals("407")) {
-        return this + " refused to connect to " + authority + " with status " + status;
-      }
-      return authorization == null
-          ? this + " asks for credentials: give them by proxyCredentials(user, password)"
-          : this
-              + " does not accept the credentials: check user and password of proxyCredentials(…);"
-              + " of the ways to prove them, Basic is the one supported";
+      detach();
+      outcome.connected();
     }
 
     private void failed(IOException cause) {
@@ -141,11 +178,6 @@ final class HttpProxy {
       connection.getSourceChannel().getReadSetter().set(null);
       connection.getSinkChannel().suspendWrites();
       connection.getSinkChannel().getWriteSetter().set(null);
-    }
-
-    @Override
-    public String toString() {
-      return HttpProxy.this.toString();
     }
   }
 
