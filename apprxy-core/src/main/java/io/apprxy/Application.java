@@ -4,6 +4,7 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.regex.Pattern;
@@ -25,13 +26,18 @@ import org.jspecify.annotations.Nullable;
  *     Default: false
  * @param externalAuthentication {@code externalAuthenticationType}. Default: {@link
  *     ExternalAuthentication#PRE_AUTHENTICATION}
- * @param connectorGroup the connectors that serve it; null if the gateway reaches the origin
- *     itself. Default: null
+ * @param originInstances further instances of the origin, beside the one of {@code internalUrl};
+ *     one that names the latter sets its weight. All of them see the same {@code Host}. Default:
+ *     none
+ * @param connectorGroups the groups whose connectors serve it; empty if the gateway reaches the
+ *     origin itself. Default: empty
  * @param assignments who may use it ({@code appRoleAssignments}). Must name somebody unless the
  *     application is passthrough
  * @param singleSignOn {@code singleSignOnSettings}. Default: none
  * @param applicationServerTimeout how long the origin may take to begin its answer ({@code
  *     applicationServerTimeout}, there 85 s or 180 s; here any positive duration). Default: 85 s
+ * @param loadBalancing how requests are spread over connectors and origin instances. Default:
+ *     {@link LoadBalancing#defaults()}
  * @param backendCertificateValidation {@code isBackendCertificateValidationEnabled}. Default: true
  * @param httpOnlyCookie {@code isHttpOnlyCookieEnabled}. Default: true (Entra: false)
  * @param secureCookie {@code isSecureCookieEnabled}. Default: true
@@ -54,10 +60,12 @@ public record Application(
     @Nullable URI alternateUrl,
     boolean useAlternateUrlForTranslationAndRedirect,
     ExternalAuthentication externalAuthentication,
-    @Nullable String connectorGroup,
+    List<OriginInstance> originInstances,
+    List<String> connectorGroups,
     Assignments assignments,
     SingleSignOn singleSignOn,
     Duration applicationServerTimeout,
+    LoadBalancing loadBalancing,
     boolean backendCertificateValidation,
     boolean httpOnlyCookie,
     boolean secureCookie,
@@ -77,6 +85,9 @@ public record Application(
     Objects.requireNonNull(assignments, "assignments");
     Objects.requireNonNull(singleSignOn, "singleSignOn");
     Objects.requireNonNull(applicationServerTimeout, "applicationServerTimeout");
+    Objects.requireNonNull(loadBalancing, "loadBalancing");
+    originInstances = List.copyOf(Objects.requireNonNull(originInstances, "originInstances"));
+    connectorGroups = List.copyOf(Objects.requireNonNull(connectorGroups, "connectorGroups"));
     segments = List.copyOf(Objects.requireNonNull(segments, "segments"));
     require(
         ID.matcher(id).matches(),
@@ -85,6 +96,24 @@ public record Application(
         "must be 1 to 64 letters, digits or . _ -, and begin with a letter or digit");
     checkUrl(id, "externalUrl", externalUrl);
     checkUrl(id, "internalUrl", internalUrl);
+    require(
+        originInstances.stream().map(OriginInstance::origin).distinct().count()
+            == originInstances.size(),
+        id,
+        "originInstances",
+        "must name no instance twice: " + originInstances);
+    require(
+        loadBalancing.algorithm() != LoadBalancing.Algorithm.ROUND_ROBIN
+            || originInstances.stream().allMatch(instance -> instance.weight() == 1),
+        id,
+        "originInstances",
+        "have weights, which ROUND_ROBIN would ignore: balance by WEIGHTED");
+    require(
+        connectorGroups.stream().distinct().count() == connectorGroups.size()
+            && connectorGroups.stream().noneMatch(String::isBlank),
+        id,
+        "connectorGroups",
+        "must name no group twice, and none without a name: " + connectorGroups);
     require(
         applicationServerTimeout.compareTo(Duration.ZERO) > 0,
         id,
@@ -114,12 +143,80 @@ public record Application(
     refuseWithoutEffect(id, "customDomainCertificate", customDomainCertificate != null);
   }
 
+  /** Quick, since the way of every request asks for it; applications of one id are few. */
+  @Override
+  public int hashCode() {
+    return id.hashCode();
+  }
+
+  /**
+   * All instances of the origin, the one of {@code internalUrl} first: each a scheme, a host and a
+   * port. Immutable.
+   */
+  public List<OriginInstance> allOriginInstances() {
+    OriginInstance first = new OriginInstance(originOf(internalUrl), 1);
+    List<OriginInstance> all = new ArrayList<>();
+    all.add(first);
+    for (OriginInstance instance : originInstances) {
+      if (instance.origin().equals(first.origin())) {
+        all.set(0, instance);
+      } else {
+        all.add(instance);
+      }
+    }
+    return List.copyOf(all);
+  }
+
+  private static URI originOf(URI url) {
+    return URI.create(url.getScheme() + "://" + url.getRawAuthority());
+  }
+
   /** Whether the gateway authenticates users before anything reaches the origin. */
   public enum ExternalAuthentication {
     /** Entra's {@code aadPreAuthentication}. */
     PRE_AUTHENTICATION,
     /** Entra's {@code passthru}: every request is forwarded, and no identity is known. */
     PASSTHROUGH
+  }
+
+  /**
+   * One of several servers that run the same application. Immutable.
+   *
+   * @param url scheme, host and port, such as {@code http://10.1.2.3:8080}; the path is that of
+   *     {@code internalUrl}
+   * @param weight its share in relation to the other instances, 1 to 1,000. Default: 1
+   */
+  public record OriginInstance(URI url, int weight) {
+    /**
+     * An instance.
+     *
+     * @throws IllegalArgumentException if the URL has more than a scheme, a host and a port, or the
+     *     weight is out of range
+     */
+    public OriginInstance {
+      boolean plain =
+          ("http".equals(url.getScheme()) || "https".equals(url.getScheme()))
+              && url.getHost() != null
+              && url.getRawUserInfo() == null
+              && (url.getRawPath().isEmpty() || url.getRawPath().equals("/"))
+              && url.getRawQuery() == null
+              && url.getRawFragment() == null;
+      if (!plain) {
+        throw new IllegalArgumentException(
+            "an origin instance must be http:// or https://, a host and a port: " + url);
+      }
+      if (weight < 1 || weight > 1_000) {
+        throw new IllegalArgumentException(
+            "the weight of an origin instance must be 1 to 1000: " + weight);
+      }
+    }
+
+    /** Names it where it matters that equal ones are equal: lower case, always with a port. */
+    String origin() {
+      int defaultPort = url.getScheme().equals("https") ? 443 : 80;
+      int port = url.getPort() < 0 ? defaultPort : url.getPort();
+      return url.getScheme() + "://" + url.getHost().toLowerCase(Locale.ROOT) + ":" + port;
+    }
   }
 
   /**
@@ -218,12 +315,14 @@ public record Application(
     private boolean useAlternateUrl;
     private ExternalAuthentication externalAuthentication =
         ExternalAuthentication.PRE_AUTHENTICATION;
-    private @Nullable String connectorGroup;
+    private final List<OriginInstance> originInstances = new ArrayList<>();
+    private List<String> connectorGroups = List.of();
     private final List<String> users = new ArrayList<>();
     private final List<String> groups = new ArrayList<>();
     private boolean everyone;
     private Map<String, String> headers = Map.of();
     private Duration applicationServerTimeout = Duration.ofSeconds(85);
+    private LoadBalancing loadBalancing = LoadBalancing.defaults();
     private boolean backendCertificateValidation = true;
     private boolean httpOnlyCookie = true;
     private boolean secureCookie = true;
@@ -274,7 +373,34 @@ public record Application(
      * origin itself.
      */
     public Builder connectorGroup(String group) {
-      connectorGroup = Objects.requireNonNull(group, "group");
+      return connectorGroups(group);
+    }
+
+    /**
+     * Serves the application through the connectors of these groups, with a preference for those of
+     * the gateway's own region. Default: the gateway reaches the origin itself.
+     */
+    public Builder connectorGroups(String... groups) {
+      connectorGroups = List.of(groups);
+      return this;
+    }
+
+    /**
+     * Adds an instance of the origin, of weight 1: {@code http://10.1.2.3:8080}.
+     *
+     * @throws IllegalArgumentException if it is more or less than a scheme, a host and a port
+     */
+    public Builder originInstance(String url) {
+      return originInstance(url, 1);
+    }
+
+    /**
+     * Adds an instance of the origin; if it is the one of the internal URL, sets its weight.
+     *
+     * @throws IllegalArgumentException as {@link OriginInstance} does
+     */
+    public Builder originInstance(String url, int weight) {
+      originInstances.add(new OriginInstance(URI.create(url), weight));
       return this;
     }
 
@@ -305,6 +431,12 @@ public record Application(
     /** See {@link Application#applicationServerTimeout()}. Default: 85 s. */
     public Builder applicationServerTimeout(Duration timeout) {
       applicationServerTimeout = timeout;
+      return this;
+    }
+
+    /** See {@link Application#loadBalancing()}. Default: {@link LoadBalancing#defaults()}. */
+    public Builder loadBalancing(LoadBalancing settings) {
+      loadBalancing = Objects.requireNonNull(settings, "settings");
       return this;
     }
 
@@ -383,10 +515,12 @@ public record Application(
           alternateUrl,
           useAlternateUrl,
           externalAuthentication,
-          connectorGroup,
+          originInstances,
+          connectorGroups,
           new Assignments(users, groups, everyone),
           new SingleSignOn(headers),
           applicationServerTimeout,
+          loadBalancing,
           backendCertificateValidation,
           httpOnlyCookie,
           secureCookie,

@@ -31,6 +31,7 @@ final class ApplicationJson {
       ObjectNode given = MAPPER.readValue(json, ObjectNode.class);
       ObjectNode whole = defaults();
       lay(Objects.requireNonNull(given, "application"), whole);
+      completeParts(whole);
       return Objects.requireNonNull(MAPPER.treeToValue(whole, Application.class));
     } catch (JacksonException | NullPointerException e) {
       throw new IllegalArgumentException("no valid application: " + reason(e), e);
@@ -47,6 +48,21 @@ final class ApplicationJson {
         lay(above, same);
       } else {
         below.set(property.getKey(), property.getValue());
+      }
+    }
+  }
+
+  /** Where there is no default but for the rest of a part that was given. */
+  private static void completeParts(ObjectNode whole) {
+    if (whole.path("loadBalancing").path("healthCheck") instanceof ObjectNode check) {
+      ObjectNode complete = MAPPER.valueToTree(LoadBalancing.HealthCheck.of("/"));
+      complete.remove("path");
+      lay(check, complete);
+      ((ObjectNode) whole.path("loadBalancing")).set("healthCheck", complete);
+    }
+    for (JsonNode instance : whole.path("originInstances")) {
+      if (instance instanceof ObjectNode object && !object.has("weight")) {
+        object.put("weight", 1);
       }
     }
   }

@@ -101,6 +101,16 @@ public enum ErrorCode {
       "APX-605", 503, "Too many requests wait for this application.", "Try again in a moment."),
   SIGN_ON_FAILED(
       "APX-606", 502, "You could not be signed on to the application.", "Tell your administrator."),
+  CIRCUIT_OPEN(
+      "APX-607",
+      503,
+      "The application fails at present, and is given time to recover.",
+      "Try again in a moment; the operator should check that it runs."),
+  PINNED_ENDPOINT_GONE(
+      "APX-608",
+      503,
+      "The part of the application that you were working with is gone.",
+      "Try again in a moment; if that does not help, delete the cookies of this site."),
 
   CERTIFICATE_REQUIRED(
       "APX-701",

@@ -153,6 +153,7 @@ final class ErrorResponse {
       case ORIGIN_CERTIFICATE -> "tls_certificate_error";
       case ORIGIN_BROKEN -> "http_response_incomplete";
       case ORIGIN_OVERLOADED -> "connection_limit_reached";
+      case CIRCUIT_OPEN, PINNED_ENDPOINT_GONE -> "destination_unavailable";
       default -> null;
     };
   }

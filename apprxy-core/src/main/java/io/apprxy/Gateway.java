@@ -239,7 +239,9 @@ public final class Gateway implements AutoCloseable {
         require(!authenticated || preAuthentication != null, application, "preAuthentication");
         require(!authenticated || accessPolicy != null, application, "accessPolicy");
         require(
-            application.connectorGroup() == null || connectors != null, application, "connectors");
+            application.connectorGroups().isEmpty() || connectors != null,
+            application,
+            "connectors");
       }
       return new Gateway(this);
     }

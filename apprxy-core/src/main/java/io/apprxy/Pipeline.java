@@ -184,7 +184,7 @@ final class Pipeline implements HttpHandler {
     hygiene.clean(exchange);
     exchange.dispatched();
     Application application = exchange.application();
-    if (application.connectorGroup() == null) {
+    if (application.connectorGroups().isEmpty()) {
       lastHop.serve(
           exchange.undertow(),
           application,

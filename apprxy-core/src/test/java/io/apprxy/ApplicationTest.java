@@ -27,7 +27,9 @@ class ApplicationTest {
 
     assertThat(application.externalAuthentication())
         .isEqualTo(ExternalAuthentication.PRE_AUTHENTICATION);
-    assertThat(application.connectorGroup()).isNull();
+    assertThat(application.connectorGroups()).isEmpty();
+    assertThat(application.originInstances()).isEmpty();
+    assertThat(application.loadBalancing()).isEqualTo(LoadBalancing.defaults());
     assertThat(application.assignments().everyone()).isFalse();
     assertThat(application.singleSignOn().headers()).isEmpty();
     assertThat(application.applicationServerTimeout()).isEqualTo(Duration.ofSeconds(85));

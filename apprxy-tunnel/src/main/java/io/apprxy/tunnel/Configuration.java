@@ -29,7 +29,7 @@ record Configuration(String keys, List<Application> applications) {
     return new Configuration(
         keys,
         published.stream()
-            .filter(application -> group.equals(application.connectorGroup()))
+            .filter(application -> application.connectorGroups().contains(group))
             .toList());
   }
 

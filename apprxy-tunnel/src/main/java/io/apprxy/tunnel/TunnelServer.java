@@ -129,13 +129,14 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   @Override
   public void publish(Collection<Application> published) {
     for (Application application : published) {
-      String group = application.connectorGroup();
-      if (group != null && !settings.tokens.groups().contains(group)) {
-        throw new IllegalStateException(
-            "application "
-                + application.id()
-                + ": no enrolment token admits connectors to its group "
-                + group);
+      for (String group : application.connectorGroups()) {
+        if (!settings.tokens.groups().contains(group)) {
+          throw new IllegalStateException(
+              "application "
+                  + application.id()
+                  + ": no enrolment token admits connectors to its group "
+                  + group);
+        }
       }
     }
     applications = List.copyOf(published);
@@ -176,14 +177,14 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
    */
   @Override
   public @Nullable Route route(Exchange exchange, Set<Route> tried) {
-    String group = exchange.application().connectorGroup();
+    List<String> groups = exchange.application().connectorGroups();
     Set<String> triedInstances =
         tried.stream()
             .map(route -> ((TunnelConnection) route).instance)
             .collect(Collectors.toSet());
     TunnelConnection best = null;
     for (TunnelConnection connection : connections) {
-      if (connection.group.equals(group)
+      if (groups.contains(connection.group)
           && connection.isUsable()
           && !tried.contains(connection)
           && (best == null || preference(triedInstances).compare(connection, best) < 0)) {
@@ -192,7 +193,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     }
     if (best == null && tried.isEmpty()) {
       throw new GatewayException(
-          ErrorCode.NO_CONNECTOR, "no connector of group " + group + " is connected");
+          ErrorCode.NO_CONNECTOR, "no connector of " + groups + " is connected");
     }
     return best;
   }
