@@ -48,7 +48,7 @@ public final class Listener implements AutoCloseable {
   /**
    * Begins to listen.
    *
-   * @param options Undertow's, for HTTP
+   * @param options Undertow's for HTTP, and XNIO's for TLS
    * @param others what clients may select by ALPN beside HTTP
    * @throws UncheckedIOException if the port cannot be bound
    */
@@ -71,7 +71,10 @@ public final class Listener implements AutoCloseable {
       AcceptingChannel<? extends StreamConnection> accepting =
           new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls)
               .createSslConnectionServer(
-                  threads, address, ChannelListeners.openListenerAdapter(connections), SOCKETS);
+                  threads,
+                  address,
+                  ChannelListeners.openListenerAdapter(connections),
+                  OptionMap.builder().addAll(SOCKETS).addAll(options).getMap());
       accepting.resumeAccepts();
       return new Listener(accepting, connections);
     } catch (IOException e) {

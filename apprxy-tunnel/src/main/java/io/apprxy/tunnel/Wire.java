@@ -8,6 +8,8 @@ import org.xnio.OptionMap;
 /** What both ends of the tunnel agree on. */
 final class Wire {
   static final String CONNECT_PATH = "/.apprxy/connect";
+  static final String ENROL_PATH = "/.apprxy/enrol";
+  static final String RENEW_PATH = "/.apprxy/renew";
   static final String DRAINING_PATH = "/.apprxy/draining";
   static final String REPLACEMENT_PATH = "/.apprxy/replacement";
   static final String CONFIGURATION_PATH = "/.apprxy/configuration";
