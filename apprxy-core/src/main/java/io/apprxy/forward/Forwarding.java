@@ -450,6 +450,7 @@ final class Forwarding {
       HeaderMap trailers = exchange.getAttachment(HttpAttachments.REQUEST_TRAILERS);
       if (trailers != null) {
         plan.requestEnds(trailers);
+        HeaderLists.dropTooLarge(trailers);
         to.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
       }
     }
@@ -495,6 +496,7 @@ final class Forwarding {
           Objects.requireNonNull(outbound).getAttachment(HttpAttachments.REQUEST_TRAILERS);
       if (trailers != null) {
         Trailers.clean(trailers, Set.of());
+        HeaderLists.dropTooLarge(trailers);
         exchange.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
       }
     }

@@ -10,16 +10,21 @@ import io.undertow.server.protocol.http2.Http2ReceiveListener;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.xnio.IoUtils;
 import org.xnio.OptionMap;
 import org.xnio.StreamConnection;
+import org.xnio.XnioExecutor;
 
 /**
  * The HTTP/2 connections of users. Undertow's own would leave a request alone that its user has
  * given up (a cancelled call, a page that was left), until something can be written to it.
  */
 final class Http2Connections implements DelegateOpenListener {
+  /** A page that is left resets what it was loading, up to all streams. */
+  private static final int MAX_RESETS = 1_000;
+
   private final Set<IsolatingChannel> open = ConcurrentHashMap.newKeySet();
   private final ByteBufferPool buffers;
   private final OptionMap options;
@@ -41,7 +46,15 @@ final class Http2Connections implements DelegateOpenListener {
 
   @Override
   public void handleEvent(StreamConnection connection, @Nullable PooledByteBuffer arrived) {
-    IsolatingChannel channel = new IsolatingChannel(connection, buffers, arrived, false, options);
+    IsolatingChannel channel =
+        new IsolatingChannel(
+            connection,
+            buffers,
+            arrived,
+            false,
+            options,
+            UndertowOptions.DEFAULT_HTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+            MAX_RESETS);
     Integer idleTimeout = options.get(UndertowOptions.IDLE_TIMEOUT);
     if (idleTimeout != null) {
       channel.setIdleTimeout(idleTimeout);
@@ -54,6 +67,24 @@ final class Http2Connections implements DelegateOpenListener {
             new Http2ReceiveListener(
                 channel.watching(Objects.requireNonNull(handler)), options, bufferSize, null));
     channel.resumeReceives();
+    awaitFirstRequest(channel);
+  }
+
+  /** Undertow's own limit, which is the same, begins when a request has ended. */
+  private void awaitFirstRequest(IsolatingChannel channel) {
+    int limit = options.get(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000);
+    XnioExecutor.Key timeout =
+        channel
+            .getIoThread()
+            .executeAfter(
+                () -> {
+                  if (!channel.hasOpenedStream()) {
+                    IoUtils.safeClose(channel);
+                  }
+                },
+                limit,
+                TimeUnit.MILLISECONDS);
+    channel.addCloseTask(closed -> timeout.remove());
   }
 
   @Override

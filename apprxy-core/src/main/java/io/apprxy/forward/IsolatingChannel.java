@@ -5,11 +5,13 @@ import io.undertow.connector.ByteBufferPool;
 import io.undertow.connector.PooledByteBuffer;
 import io.undertow.protocols.http2.AbstractHttp2StreamSourceChannel;
 import io.undertow.protocols.http2.Http2Channel;
+import io.undertow.protocols.http2.Http2HeadersStreamSinkChannel;
 import io.undertow.protocols.http2.Http2RstStreamStreamSourceChannel;
 import io.undertow.protocols.http2.Http2StreamSourceChannel;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.protocol.framed.FrameHeaderData;
+import io.undertow.util.HeaderMap;
 import java.io.IOException;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -39,6 +41,7 @@ public class IsolatingChannel extends Http2Channel {
     void reset(int code);
   }
 
+  private final FrameGuard guard;
   private final Map<Integer, Waiting> waiting = new ConcurrentHashMap<>();
   private final int maxRequests;
   private boolean openingStream;
@@ -47,23 +50,67 @@ public class IsolatingChannel extends Http2Channel {
   /** The stream of the request that is handed on next. */
   private int opened;
 
+  /**
+   * @param largestWindow what a stream may have under way at most
+   * @param maxResets how many streams the peer may reset at once; a hundredth of it each second
+   */
   IsolatingChannel(
       StreamConnection connection,
       ByteBufferPool buffers,
       @Nullable PooledByteBuffer arrived,
       boolean client,
-      OptionMap options) {
+      OptionMap options,
+      int largestWindow,
+      int maxResets) {
     // "From an upgrade" makes a server send its SETTINGS at once, so that WINDOW_UPDATE may follow.
     super(connection, null, buffers, arrived, client, !client, options);
+    guard =
+        new FrameGuard(
+            connection.getSourceChannel().getConduit(),
+            arrived,
+            client,
+            options.get(
+                UndertowOptions.HTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+                UndertowOptions.DEFAULT_HTTP2_SETTINGS_INITIAL_WINDOW_SIZE),
+            largestWindow,
+            maxResets);
+    connection.getSourceChannel().setConduit(guard);
     int announced = options.get(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, -1);
     // Undertow tells the limit, and holds nobody to it. A client may take for ended what we have
     // not yet ended: so it gets twice as many.
     maxRequests = announced > 0 ? 2 * announced : Integer.MAX_VALUE;
   }
 
+  // ---- what the guard is told
+
+  /**
+   * @throws HeaderLists.TooLargeException if the peer would end the connection for it
+   */
+  @Override
+  public synchronized Http2HeadersStreamSinkChannel createStream(HeaderMap headers)
+      throws IOException {
+    HeaderLists.check(headers, guard.maxHeaderList());
+    Http2HeadersStreamSinkChannel stream = super.createStream(headers);
+    guard.opened(stream.getStreamId());
+    return stream;
+  }
+
+  @Override
+  public void sendUpdateWindowSize(int stream, int delta) throws IOException {
+    if (stream != 0) {
+      guard.credited(stream, delta);
+    }
+    super.sendUpdateWindowSize(stream, delta);
+  }
+
   /** Whether a stream is being opened now, by the peer. */
   final boolean isOpeningStream() {
     return openingStream;
+  }
+
+  /** Whether there was a request at all. */
+  final boolean hasOpenedStream() {
+    return opened != 0;
   }
 
   // ---- streams that the peer resets
@@ -125,6 +172,9 @@ public class IsolatingChannel extends Http2Channel {
     wouldGoAway = NONE;
     if (status != NONE && channel == null) {
       LOG.debug("a frame of a stream that has ended is ignored");
+      if (frame.getFrameLength() == 0) { // what has a length is bounded by the stream's window
+        guard.ignored();
+      }
     } else if (status != NONE) {
       super.sendGoAway(status);
     }

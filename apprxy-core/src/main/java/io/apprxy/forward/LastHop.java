@@ -217,6 +217,13 @@ public final class LastHop implements AutoCloseable {
 
     @Override
     public void responseBegins(ClientResponse response, HeaderMap headersToClient) {
+      if (HeaderLists.size(response.getResponseHeaders()) > HeaderLists.max() / 2) {
+        throw new GatewayException(
+            ErrorCode.ORIGIN_BROKEN,
+            "the headers of the origin's answer are larger than "
+                + HeaderLists.max() / 2
+                + " bytes");
+      }
       ResponseHeaders.fromOrigin(response.getResponseHeaders(), origin.mapping);
       if (application.externalAuthentication()
           == Application.ExternalAuthentication.PRE_AUTHENTICATION) {

@@ -9,7 +9,10 @@ import io.undertow.server.protocol.http.HttpOpenListener;
 import io.undertow.server.protocol.http2.Http2OpenListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.ref.WeakReference;
 import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLContext;
 import org.xnio.ChannelListeners;
 import org.xnio.IoUtils;
@@ -19,6 +22,7 @@ import org.xnio.StreamConnection;
 import org.xnio.Xnio;
 import org.xnio.XnioWorker;
 import org.xnio.channels.AcceptingChannel;
+import org.xnio.ssl.SslConnection;
 
 /**
  * A TLS port that serves HTTP/1.1, HTTP/2, and what else is wanted. It is opened here and not by
@@ -27,6 +31,8 @@ import org.xnio.channels.AcceptingChannel;
  */
 public final class Listener implements AutoCloseable {
   private static final int BUFFER = 16 * 1024 - 20; // with the overhead of TLS, one record
+
+  private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(10);
 
   private static final OptionMap SOCKETS =
       OptionMap.builder()
@@ -58,6 +64,7 @@ public final class Listener implements AutoCloseable {
       OptionMap options,
       HttpHandler handler,
       AlpnProtocol... others) {
+    HeaderLists.max(); // before the first connection
     ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER, -1, 4);
     AlpnOpenListener connections =
         new AlpnOpenListener(buffers, options, new HttpOpenListener(buffers, options));
@@ -73,7 +80,11 @@ public final class Listener implements AutoCloseable {
               .createSslConnectionServer(
                   threads,
                   address,
-                  ChannelListeners.openListenerAdapter(connections),
+                  ChannelListeners.openListenerAdapter(
+                      connection -> {
+                        limitHandshake(connection);
+                        connections.handleEvent(connection);
+                      }),
                   OptionMap.builder().addAll(SOCKETS).addAll(options).getMap());
       accepting.resumeAccepts();
       return new Listener(accepting, connections);
@@ -84,6 +95,28 @@ public final class Listener implements AutoCloseable {
       IoThreads.release();
       throw e;
     }
+  }
+
+  /** Undertow's own limits begin when the handshake has ended. */
+  private static void limitHandshake(StreamConnection connection) {
+    WeakReference<StreamConnection> limited = new WeakReference<>(connection);
+    connection
+        .getIoThread()
+        .executeAfter(
+            () -> {
+              if (limited.get() instanceof SslConnection late && !hasHandshaken(late)) {
+                IoUtils.safeClose(late);
+              }
+            },
+            HANDSHAKE_TIMEOUT.toMillis(),
+            TimeUnit.MILLISECONDS);
+  }
+
+  private static boolean hasHandshaken(SslConnection connection) {
+    return !UndertowXnioSsl.getSslEngine(connection)
+        .getSession()
+        .getCipherSuite()
+        .equals("SSL_NULL_WITH_NULL_NULL"); // of a session that is none, says SSLEngine
   }
 
   /** The port: the one that was asked for, or the one that was free. */

@@ -18,6 +18,9 @@ final class ReceiveWindows {
 
   private static final int PART = 16;
 
+  /** What one stream may have under way at most. */
+  static final int LARGEST = INITIAL + SHARED / PART;
+
   private final Map<Integer, Integer> extra = new HashMap<>();
   private int used;
 

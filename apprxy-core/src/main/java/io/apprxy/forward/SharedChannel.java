@@ -32,6 +32,9 @@ public final class SharedChannel extends IsolatingChannel {
   /** Of the streams that a bound of buffers is computed for. */
   private static final int STREAMS = 1_000;
 
+  /** Users who leave early are many, and no attack of the gateway's. */
+  private static final int MAX_RESETS = 10_000;
+
   private final ReceiveWindows windows = new ReceiveWindows();
   private final GoAwayFrames goAwayFrames = new GoAwayFrames();
   private @Nullable Peer peer;
@@ -56,7 +59,7 @@ public final class SharedChannel extends IsolatingChannel {
       @Nullable PooledByteBuffer arrived,
       boolean client,
       OptionMap options) {
-    super(connection, buffers, arrived, client, options);
+    super(connection, buffers, arrived, client, options, ReceiveWindows.LARGEST, MAX_RESETS);
   }
 
   /**

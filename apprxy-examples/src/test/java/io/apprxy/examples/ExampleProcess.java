@@ -43,11 +43,6 @@ final class ExampleProcess implements AutoCloseable {
     }
   }
 
-  /** Waits until it has ended by itself. */
-  void awaitEnd() throws InterruptedException {
-    process.waitFor();
-  }
-
   /** Ends it as a power cut would. */
   void kill() {
     process.destroyForcibly().onExit().join();

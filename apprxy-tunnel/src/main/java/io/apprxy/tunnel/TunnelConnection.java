@@ -2,6 +2,7 @@ package io.apprxy.tunnel;
 
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.forward.HeaderLists;
 import io.apprxy.forward.Route;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.http2.Http2ClientConnection;
@@ -88,6 +89,9 @@ final class TunnelConnection implements Route {
 
   @Override
   public GatewayException failure(Exception cause) {
+    if (cause instanceof HeaderLists.TooLargeException) {
+      return new GatewayException(ErrorCode.HEADERS_TOO_LARGE, "too large for the tunnel", cause);
+    }
     return new GatewayException(ErrorCode.CONNECTOR_LOST, "lost connector " + connector, cause);
   }
 

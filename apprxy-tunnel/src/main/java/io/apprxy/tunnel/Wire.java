@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.forward.HeaderLists;
 import io.undertow.UndertowOptions;
 import io.undertow.util.HttpString;
 import java.time.Duration;
@@ -49,10 +50,11 @@ final class Wire {
       OptionMap.builder()
           .set(UndertowOptions.HTTP2_SETTINGS_ENABLE_PUSH, false)
           .set(UndertowOptions.MAX_ENTITY_SIZE, -1L)
-          .set(UndertowOptions.MAX_HEADER_SIZE, 128 * 1024)
+          .set(UndertowOptions.MAX_HEADER_SIZE, HeaderLists.max())
+          .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MAX_STREAMS)
           .set(UndertowOptions.MAX_HEADERS, 300)
           .set(UndertowOptions.DECODE_URL, false)
-          // Users that leave early are many, and no attack of the gateway's.
+          // Counted by the channel, which knows better what is an attack.
           .set(UndertowOptions.MAX_RST_FRAMES_PER_WINDOW, Integer.MAX_VALUE)
           .getMap();
 

@@ -1,0 +1,232 @@
+package io.apprxy.tunnel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.apprxy.Application;
+import io.apprxy.Gateway;
+import io.undertow.Undertow;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLSocket;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Who abuses HTTP/2 is cut off, in every role, and nobody else notices. */
+@Timeout(60)
+class Http2AbuseIT {
+  private static final AtomicInteger ATTACKED = new AtomicInteger();
+  private static final List<Connector> ATTACKED_CONNECTORS = new ArrayList<>();
+
+  private static Undertow origin;
+  private static Chain chain;
+  private static Gateway gateway;
+  private static Probes probes;
+
+  @BeforeAll
+  static void start() throws Exception {
+    origin = Chain.undertow(exchange -> exchange.getResponseSender().send("served"));
+    chain = new Chain(Chain.portOf(origin), application -> application);
+    chain.connect(Chain.portOf(origin));
+    gateway =
+        Gateway.builder()
+            .host("127.0.0.1")
+            .port(0)
+            .tls(chain.tls.server("localhost"))
+            .publish(
+                Application.builder("app")
+                    .externalUrl("https://localhost/")
+                    .internalUrl("http://127.0.0.1:" + Chain.portOf(origin) + "/")
+                    .passthrough()
+                    .build())
+            .build()
+            .start();
+    probes = new Probes(chain);
+  }
+
+  @AfterAll
+  static void stop() {
+    probes.close();
+    gateway.close();
+    // Each tells the hostile gateway that it leaves, and waits for an answer.
+    CompletableFuture.allOf(
+            ATTACKED_CONNECTORS.stream()
+                .map(
+                    each ->
+                        CompletableFuture.runAsync(each::close, task -> new Thread(task).start()))
+                .toArray(CompletableFuture<?>[]::new))
+        .join();
+    chain.close();
+    origin.stop();
+    System.out.printf(
+        "%d attacks; of %d requests meanwhile %d failed%n",
+        ATTACKED.get(), probes.sent(), probes.failures().size());
+    assertThat(probes.failures()).isEmpty();
+  }
+
+  /** It is the server of the tunnel's HTTP/2. */
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "RAPID_RESET")
+  void connector(Http2Attack attack) throws Exception {
+    try (RawHttp2 connector = connector()) {
+      assertCutOff(attack, connector, connector.serve());
+    }
+  }
+
+  private static RawHttp2 connector() throws IOException {
+    SSLSocket socket =
+        (SSLSocket)
+            chain.tls.client().getSocketFactory().createSocket("localhost", chain.tunnel.port());
+    socket.setSoTimeout(30_000);
+    socket
+        .getOutputStream()
+        .write(
+            """
+            GET /.apprxy/connect HTTP/1.1
+            Host: localhost
+            Connection: Upgrade
+            Upgrade: ptth
+            ALPN: h2
+            Authorization: Bearer %s
+            apprxy-connector-name: hostile
+            apprxy-connector-instance: hostile
+
+            """
+                .formatted(Chain.TOKEN)
+                .replace("\n", "\r\n")
+                .getBytes(StandardCharsets.US_ASCII));
+    readHead(socket);
+    return new RawHttp2(socket);
+  }
+
+  private static void readHead(SSLSocket socket) throws IOException {
+    StringBuilder head = new StringBuilder();
+    while (head.indexOf("\r\n\r\n") < 0) {
+      head.append((char) socket.getInputStream().read());
+    }
+  }
+
+  /** It is the client of the tunnel's HTTP/2. */
+  @ParameterizedTest
+  @EnumSource
+  void gatewayThatAConnectorDials(Http2Attack attack) throws Exception {
+    try (ServerSocket listening =
+        chain
+            .tls
+            .server("localhost")
+            .getServerSocketFactory()
+            .createServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+      Connector attacked =
+          chain.connect(
+              Chain.portOf(origin),
+              settings ->
+                  settings.gateway("https://localhost:" + listening.getLocalPort()).connections(1));
+      ATTACKED_CONNECTORS.add(attacked);
+      SSLSocket socket = (SSLSocket) listening.accept();
+      assertThat(attacked.awaitConnected(Duration.ofSeconds(30))).isTrue();
+      readHead(socket);
+      socket
+          .getOutputStream()
+          .write(
+              "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ptth\r\n\r\n"
+                  .getBytes(StandardCharsets.US_ASCII));
+      RawHttp2 hostile = new RawHttp2(socket);
+      hostile.begin();
+      assertCutOff(attack, hostile);
+      assertThat(attacked.isConnected()).as("to the other gateway").isTrue();
+    }
+  }
+
+  /** Anybody, without a certificate. */
+  @ParameterizedTest
+  @EnumSource
+  void peerOfTheTunnelsListener(Http2Attack attack) throws Exception {
+    assertCutOff(attack, new RawHttp2(chain.tls.client(), chain.tunnel.port()));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void userOfTheGateway(Http2Attack attack) throws Exception {
+    assertCutOff(attack, new RawHttp2(chain.tls.client(), gateway.port()));
+  }
+
+  private static void assertCutOff(Http2Attack attack, RawHttp2 client) throws Exception {
+    try (client) {
+      assertCutOff(attack, client, client.request("/", Map.of()));
+    }
+  }
+
+  private static void assertCutOff(Http2Attack attack, RawHttp2 peer, int stream) throws Exception {
+    ATTACKED.incrementAndGet();
+    int probesBefore = probes.sent();
+    attack.run(peer, stream);
+    probes.await(probesBefore + 5);
+    assertThat(probes.failures()).isEmpty();
+  }
+
+  /** Asks again and again, through the tunnel, as users do who attack nobody. */
+  private static final class Probes implements AutoCloseable {
+    private final List<String> failures = java.util.Collections.synchronizedList(new ArrayList<>());
+    private final AtomicInteger sent = new AtomicInteger();
+    private final Thread thread;
+    private volatile boolean over;
+
+    Probes(Chain chain) {
+      thread = new Thread(() -> ask(chain), "probes");
+      thread.start();
+    }
+
+    private void ask(Chain chain) {
+      while (!over) {
+        try {
+          int status = chain.get("/").statusCode();
+          if (status != 200) {
+            failures.add("answered " + status);
+          }
+        } catch (IOException | InterruptedException e) {
+          failures.add(e.toString());
+        }
+        synchronized (sent) {
+          sent.incrementAndGet();
+          sent.notifyAll();
+        }
+      }
+    }
+
+    int sent() {
+      return sent.get();
+    }
+
+    void await(int count) throws InterruptedException {
+      synchronized (sent) {
+        while (sent.get() < count) {
+          sent.wait();
+        }
+      }
+    }
+
+    List<String> failures() {
+      return List.copyOf(failures);
+    }
+
+    @Override
+    public void close() {
+      over = true;
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+}
