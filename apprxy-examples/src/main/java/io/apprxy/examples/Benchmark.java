@@ -1,52 +1,47 @@
 package io.apprxy.examples;
 
-import io.apprxy.Application;
-import io.apprxy.Gateway;
-import io.apprxy.auth.oidc.OidcPreAuthentication;
-import io.apprxy.auth.policy.AssignmentPolicy;
-import io.apprxy.auth.sso.HeaderSignOn;
-import io.apprxy.tunnel.TunnelServer;
-import io.undertow.Undertow;
-import java.io.File;
+import io.apprxy.examples.BenchmarkContender.Running;
+import io.apprxy.examples.BenchmarkWorkload.Load;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * Measures what a gateway costs: an origin alone, behind a gateway without and with a signed-in
- * session, and through the tunnel. Origin, gateway and connector are a process each; {@code wrk}
- * makes the load, and all of it shares this machine.
+ * Measures apprxy beside its rivals: each contender in turn is started as processes of its own, put
+ * under each workload, and ended. Load, contender and origin share this machine, so that only what
+ * was measured in one run can be compared.
  */
 @Command(
     name = "Benchmark",
     mixinStandardHelpOptions = true,
-    description = "Needs wrk on the path (apt-get install wrk).")
+    sortOptions = false,
+    description = "Needs wrk, nghttp2-client, nginx-light, haproxy and openssh-server of Debian.")
 public final class Benchmark implements Callable<Integer> {
-  private static final String GROUP = "benchmark";
-  private static final String COOKIE_SCRIPT = "wrk.headers[\"Cookie\"] = os.getenv(\"COOKIE\")\n";
-  private static final Pattern RATE = Pattern.compile("Requests/sec:\\s+([0-9.]+)");
-  private static final Pattern P50 = Pattern.compile("\\s50%\\s+(\\S+)");
-  private static final Pattern P99 = Pattern.compile("\\s99%\\s+(\\S+)");
-  private static final Pattern FAILED =
-      Pattern.compile("(Non-2xx or 3xx responses|Socket errors):.*");
+  private static final int IDLE_CONNECTIONS = 1_000;
+  private static final Pattern VERSION = Pattern.compile("JAVA_VERSION=\"(\\d+)");
+
+  @Option(
+      names = "--only",
+      split = ",",
+      description = "Contenders, of: ${COMPLETION-CANDIDATES}. Default: all")
+  private Set<BenchmarkContender> contenders = EnumSet.allOf(BenchmarkContender.class);
+
+  @Option(
+      names = "--workloads",
+      split = ",",
+      description = "Workloads, of: ${COMPLETION-CANDIDATES}. Default: all")
+  private Set<BenchmarkWorkload> workloads = EnumSet.allOf(BenchmarkWorkload.class);
 
   @Option(
       names = "--seconds",
@@ -56,314 +51,126 @@ public final class Benchmark implements Callable<Integer> {
 
   @Option(
       names = "--warm-up",
-      defaultValue = "20",
+      defaultValue = "10",
       description = "Seconds of load before each measurement. Default: ${DEFAULT-VALUE}")
   private int warmUp;
 
   @Option(
-      names = "--connections",
-      defaultValue = "64",
-      description = "Connections of wrk. Default: ${DEFAULT-VALUE}")
-  private int connections;
+      names = "--java",
+      description =
+          "Home of a JDK that apprxy is measured with; may be given several times, and the last one runs all else that is Java. Default: this one")
+  private List<Path> javaHomes = List.of(Path.of(System.getProperty("java.home")));
 
-  @Option(names = "--access-log", description = "Let the gateway write its access log, into a file")
+  @Option(names = "--access-log", description = "Let gateways write their access logs, into files")
   private boolean accessLog;
 
   @Option(
       names = "--heap",
       defaultValue = "256m",
-      description = "Heap of each process. Default: ${DEFAULT-VALUE}")
+      description = "Heap of each JVM. Default: ${DEFAULT-VALUE}")
   private String heap = "";
 
-  /** The order in which the processes are started: the origin is the first. */
-  private static final int GATEWAY = 1;
-
-  private static final int CONNECTOR = 2;
-
-  private final List<Process> processes = new ArrayList<>();
-
-  /** The CPU times are those of all requests of the measurement. */
-  private record Measurement(
-      String what,
-      double rate,
-      String p50,
-      String p99,
-      Duration gatewayCpu,
-      Duration connectorCpu,
-      @Nullable String trouble) {}
+  private final BenchmarkTable table = new BenchmarkTable();
 
   /** Starts the benchmark. */
   public static void main(String[] arguments) {
-    CommandLine line = new CommandLine(new Benchmark());
-    line.addSubcommand(new Origin()).addSubcommand(new MeasuredGateway());
-    System.exit(line.execute(arguments));
+    CommandLine line =
+        new CommandLine(new Benchmark())
+            .setCaseInsensitiveEnumValuesAllowed(true)
+            .addSubcommand(new BenchmarkServers.Origin())
+            .addSubcommand(new BenchmarkServers.Proxy())
+            .addSubcommand(new BenchmarkGateway())
+            .addSubcommand(new BenchmarkGateway.Others());
+    System.exit(DemoSetup.run(line, arguments));
   }
 
   @Override
   public Integer call() throws Exception {
-    Path directory = DemoSetup.privateDirectory(Files.createTempDirectory("apprxy-benchmark"));
-    DemoCertificates certificates = DemoCertificates.in(directory);
-    int origin = DemoSetup.portOrFree(0);
-    int originTls = DemoSetup.portOrFree(0);
-    int port = DemoSetup.portOrFree(0);
-    int tunnelPort = DemoSetup.portOrFree(0);
-    URI gateway = URI.create("https://localhost:" + port + "/");
-    String secret = DemoSetup.sharedSecret(directory.resolve("client-secret"));
-    DemoSetup.sharedSecret(directory.resolve("enrolment-token"));
-    DemoProvider.Client client = DemoProvider.Client.gateway("apprxy-demo", secret, gateway);
+    Path newest = javaHomes.get(javaHomes.size() - 1);
+    try (BenchmarkBed bed = new BenchmarkBed(newest, heap, accessLog)) {
+      for (BenchmarkContender contender : contenders) {
+        switch (contender.platform) {
+          case NATIVE -> measure(bed, contender, contender.toString(), newest);
+          case JAVA -> measure(bed, contender, contender + " " + version(newest), newest);
+          case JAVA_EACH -> {
+            for (Path java : javaHomes) {
+              measure(bed, contender, contender + " " + version(java), java);
+            }
+          }
+        }
+      }
+      table.print(System.out);
+      System.out.println("\nLogs are in " + bed.directory);
+    }
+    return 0;
+  }
 
-    try (DemoProvider provider = DemoProvider.start(0, certificates.server(), client)) {
-      start(
-          directory,
-          "Benchmark",
-          "origin",
-          "--directory=" + directory,
-          "--port=" + origin,
-          "--tls-port=" + originTls);
-      start(
-          directory,
-          "Benchmark",
-          "gateway",
-          "--directory=" + directory,
-          "--port=" + port,
-          "--tunnel-port=" + tunnelPort,
-          "--origin=http://127.0.0.1:" + origin + "/",
-          "--issuer=" + provider.issuer());
-      start(
-          directory,
-          "ConnectorExample",
-          "--directory=" + directory,
-          "--gateway=https://localhost:" + tunnelPort,
-          "--allow-origin=http://127.0.0.1:" + origin);
-
-      DemoBrowser browser = new DemoBrowser(certificates.trust());
-      awaitAnswer(browser, gateway.resolve("/plain/"));
-      browser.signIn(gateway.resolve("/direct/"), DemoProvider.USERS.get(0), false);
-      awaitAnswer(browser, gateway.resolve("/tunnel/"));
-      String cookie = browser.cookies(gateway);
-      print(
-          List.of(
-              measure("origin alone, http", "http://127.0.0.1:" + origin + "/", null),
-              measure("origin alone, https", "https://127.0.0.1:" + originTls + "/", null),
-              measure("gateway, no session", gateway + "plain/", null),
-              measure("gateway, signed in", gateway + "direct/", cookie),
-              measure("gateway and tunnel, signed in", gateway + "tunnel/", cookie)));
-      return 0;
+  private void measure(BenchmarkBed bed, BenchmarkContender contender, String name, Path java)
+      throws Exception {
+    System.out.println("Starting " + name);
+    Running running = contender.start(bed, java);
+    try {
+      DemoBrowser client = new DemoBrowser(bed.certificates.trust());
+      if (running.cookie() == null) {
+        bed.await(() -> client.open(running.url(BenchmarkWorkload.SMALL)).statusCode());
+      }
+      for (BenchmarkWorkload workload : workloads) {
+        System.out.println(workload + ": " + table.add(tryToMeasure(bed, running, name, workload)));
+      }
     } finally {
-      processes.forEach(Process::destroy);
-      System.out.println("Logs are in " + directory);
+      bed.end(running.processes());
     }
   }
 
-  private void start(Path directory, String example, String... arguments) throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx" + heap,
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.apprxy.examples." + example));
-    command.addAll(List.of(arguments));
-    File log = directory.resolve("process-" + processes.size() + ".log").toFile();
-    ProcessBuilder builder =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log);
-    builder.environment().put("APPRXY_LOG", accessLog ? "INFO" : "WARN");
-    processes.add(builder.start());
-  }
-
-  private static void awaitAnswer(DemoBrowser browser, URI url)
-      throws InterruptedException, IOException {
-    Instant deadline = Instant.now().plus(Duration.ofSeconds(30));
-    while (true) {
-      int status = 0;
-      try {
-        HttpResponse<String> answer = browser.open(url);
-        status = answer.statusCode();
-      } catch (IOException e) {
-        // nobody listens yet
-      }
-      if (status == 200) {
-        return;
-      }
-      if (Instant.now().isAfter(deadline)) {
-        throw new IOException(url + " does not answer; the last status was " + status);
-      }
-      TimeUnit.MILLISECONDS.sleep(100);
+  /** What a contender cannot carry is told in the table, beside what others can. */
+  private BenchmarkTable.Row tryToMeasure(
+      BenchmarkBed bed, Running running, String name, BenchmarkWorkload workload)
+      throws InterruptedException {
+    try {
+      return measure(bed, running, name, workload);
+    } catch (InterruptedException e) {
+      throw e;
+    } catch (Exception e) {
+      return BenchmarkTable.Row.of(workload, name, e);
     }
   }
 
-  private Measurement measure(String what, String url, @Nullable String cookie)
-      throws IOException, InterruptedException {
-    System.out.println("Measuring " + what + ": " + url);
-    wrk(url, cookie, warmUp);
-    Duration gatewayCpu = cpu(GATEWAY);
-    Duration connectorCpu = cpu(CONNECTOR);
-    String report = wrk(url, cookie, seconds);
-    Matcher failed = FAILED.matcher(report);
-    return new Measurement(
-        what,
-        Double.parseDouble(find(RATE, report)),
-        find(P50, report),
-        find(P99, report),
-        cpu(GATEWAY).minus(gatewayCpu),
-        cpu(CONNECTOR).minus(connectorCpu),
-        failed.find() ? failed.group().strip() : null);
-  }
-
-  private String wrk(String url, @Nullable String cookie, int duration)
-      throws IOException, InterruptedException {
-    List<String> command =
-        new ArrayList<>(
-            List.of("wrk", "-t1", "-c" + connections, "-d" + duration + "s", "--latency", url));
-    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-    if (cookie != null) {
-      // by script and environment: others could read a command line
-      Path script =
-          Files.writeString(Files.createTempFile("apprxy-benchmark", ".lua"), COOKIE_SCRIPT);
-      command.addAll(List.of("-s", script.toString()));
-      builder.environment().put("COOKIE", cookie);
+  private BenchmarkTable.Row measure(
+      BenchmarkBed bed, Running running, String name, BenchmarkWorkload workload) throws Exception {
+    if (warmUp > 0) {
+      workload.run(bed, running, warmUp);
     }
-    Process wrk = builder.start();
-    String report = new String(wrk.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (wrk.waitFor() != 0) {
-      throw new IOException("wrk failed: " + report);
+    if (workload != BenchmarkWorkload.IDLE) {
+      return measure(bed, running, name, workload, null);
     }
-    return report;
-  }
-
-  private static String find(Pattern pattern, String report) throws IOException {
-    Matcher matcher = pattern.matcher(report);
-    if (!matcher.find()) {
-      throw new IOException("wrk reported something else: " + report);
-    }
-    return matcher.group(1);
-  }
-
-  /** What a process has used so far; a measure that other load on the machine disturbs little. */
-  private Duration cpu(int process) {
-    return processes.get(process).info().totalCpuDuration().orElse(Duration.ZERO);
-  }
-
-  private String microsecondsEach(Duration cpu, Measurement one) {
-    return String.format(Locale.ROOT, "%.0f µs", cpu.toNanos() / 1_000.0 / (one.rate() * seconds));
-  }
-
-  private void print(List<Measurement> all) {
-    double first = all.get(0).rate();
-    double direct = all.get(2).rate();
-    System.out.printf(
-        "%n%-32s %12s %8s %9s %9s %11s %12s %13s%n",
-        "", "requests/s", "p50", "p99", "to origin", "to gateway", "gateway CPU", "connector CPU");
-    for (Measurement one : all) {
-      System.out.printf(
-          Locale.ROOT,
-          "%-32s %12.0f %8s %9s %9.2f %11.2f %12s %13s%s%n",
-          one.what(),
-          one.rate(),
-          one.p50(),
-          one.p99(),
-          one.rate() / first,
-          one.rate() / direct,
-          microsecondsEach(one.gatewayCpu(), one),
-          microsecondsEach(one.connectorCpu(), one),
-          one.trouble() == null ? "" : "   " + one.trouble());
+    BenchmarkUsage edge = new BenchmarkUsage(running.processes().subList(0, 1));
+    long before = edge.heldMemory();
+    try (BenchmarkIdle idle = new BenchmarkIdle(bed.certificates.trust())) {
+      idle.open(IDLE_CONNECTIONS, running.url(BenchmarkWorkload.SMALL), running.cookie());
+      return measure(bed, running, name, workload, edge.heldMemory() - before);
     }
   }
 
-  /** Answers 40 bytes, at once. */
-  @Command(name = "origin", hidden = true)
-  private static final class Origin implements Callable<Integer> {
-    @Option(names = "--directory")
-    private Path directory = DemoSetup.defaultDirectory();
-
-    @Option(names = "--port")
-    private int port;
-
-    @Option(names = "--tls-port")
-    private int tlsPort;
-
-    @Override
-    public Integer call() throws Exception {
-      SSLContext tls = DemoCertificates.in(directory).server();
-      Undertow server =
-          Undertow.builder()
-              .addHttpListener(port, "127.0.0.1")
-              .addHttpsListener(tlsPort, "127.0.0.1", tls)
-              .setHandler(
-                  exchange ->
-                      exchange.getResponseSender().send("0123456789012345678901234567890123456789"))
-              .build();
-      server.start();
-      return DemoSetup.serveUntilStopped(server::stop);
-    }
+  private BenchmarkTable.Row measure(
+      BenchmarkBed bed,
+      Running running,
+      String name,
+      BenchmarkWorkload workload,
+      @Nullable Long idleMemory)
+      throws Exception {
+    BenchmarkUsage usage = new BenchmarkUsage(running.processes());
+    usage.forgetPeak();
+    Duration before = usage.cpu();
+    Load load = workload.run(bed, running, seconds);
+    return new BenchmarkTable.Row(
+        workload, name, load, usage.cpu().minus(before), usage.peakMemory(), idleMemory);
   }
 
-  /**
-   * Publishes the same origin three times: to everybody, to signed-in users, and to signed-in users
-   * through the tunnel.
-   */
-  @Command(name = "gateway", hidden = true)
-  private static final class MeasuredGateway implements Callable<Integer> {
-    @Option(names = "--directory")
-    private Path directory = DemoSetup.defaultDirectory();
-
-    @Option(names = "--port")
-    private int port;
-
-    @Option(names = "--tunnel-port")
-    private int tunnelPort;
-
-    @Option(names = "--origin")
-    private String origin = "";
-
-    @Option(names = "--issuer")
-    private String issuer = "";
-
-    @Override
-    public Integer call() throws Exception {
-      DemoCertificates certificates = DemoCertificates.in(directory);
-      TunnelServer tunnel =
-          TunnelServer.builder()
-              .host("127.0.0.1")
-              .port(tunnelPort)
-              .tls(certificates.server())
-              .enrolmentToken(GROUP, DemoSetup.sharedSecret(directory.resolve("enrolment-token")))
-              .build();
-      Gateway gateway =
-          Gateway.builder()
-              .host("127.0.0.1")
-              .port(port)
-              .tls(certificates.server())
-              .preAuthentication(
-                  OidcPreAuthentication.builder()
-                      .issuer(issuer)
-                      .clientId("apprxy-demo")
-                      .clientSecret(DemoSetup.sharedSecret(directory.resolve("client-secret")))
-                      .trust(certificates.trust())
-                      .build())
-              .accessPolicy(new AssignmentPolicy())
-              .connectors(tunnel)
-              .signOn(new HeaderSignOn())
-              .publish(application("plain").passthrough().build())
-              .publish(signedIn("direct").build())
-              .publish(signedIn("tunnel").connectorGroup(GROUP).build())
-              .build();
-      tunnel.start();
-      gateway.start();
-      return DemoSetup.serveUntilStopped(gateway, tunnel);
+  private static String version(Path java) throws IOException {
+    Matcher version = VERSION.matcher(Files.readString(java.resolve("release")));
+    if (!version.find()) {
+      throw new IOException(java + " is no home of a JDK");
     }
-
-    private Application.Builder signedIn(String name) {
-      return application(name)
-          .assignGroups("staff")
-          .headerSignOn(Map.of("X-User", "preferred_username"));
-    }
-
-    private Application.Builder application(String name) {
-      return Application.builder(name)
-          .externalUrl("https://localhost:" + port + "/" + name + "/")
-          .internalUrl(origin);
-    }
+    return version.group(1);
   }
 }

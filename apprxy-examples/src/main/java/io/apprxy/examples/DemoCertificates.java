@@ -97,6 +97,17 @@ final class DemoCertificates {
   /** For a server on {@code localhost} and the loopback addresses. */
   SSLContext server() throws GeneralSecurityException, IOException {
     KeyPair pair = newKeyPair();
+    return PemFiles.server(pair.getPrivate(), newServer(pair), ca);
+  }
+
+  /** The same for a server that reads files; none of them may be there. */
+  void writeServer(Path chain, Path key) throws GeneralSecurityException, IOException {
+    KeyPair pair = newKeyPair();
+    DemoSetup.writePrivate(key, pem(new JcaPKCS8Generator(pair.getPrivate(), null)));
+    Files.writeString(chain, pem(newServer(pair)) + pem(ca));
+  }
+
+  private X509Certificate newServer(KeyPair pair) throws GeneralSecurityException, IOException {
     Instant now = now();
     X509v3CertificateBuilder builder =
         builder(CA_NAME, new X500Name("CN=localhost"), now.plus(SERVER_LIFETIME), pair.getPublic());
@@ -120,7 +131,7 @@ final class DemoCertificates {
             Extension.subjectKeyIdentifier,
             false,
             utils.createSubjectKeyIdentifier(pair.getPublic()));
-    return PemFiles.server(pair.getPrivate(), sign(builder, caKey), ca);
+    return sign(builder, caKey);
   }
 
   /** For a client that trusts this CA, and no other. */

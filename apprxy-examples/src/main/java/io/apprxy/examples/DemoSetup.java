@@ -114,7 +114,12 @@ final class DemoSetup {
 
   /** Runs a command; a failure that its user can mend is told in a line. */
   static int run(Callable<Integer> command, String... arguments) {
-    return new CommandLine(command)
+    return run(new CommandLine(command), arguments);
+  }
+
+  /** The same for a command that has subcommands. */
+  static int run(CommandLine command, String... arguments) {
+    return command
         .setExecutionExceptionHandler(
             (failure, line, parsed) -> {
               String name = line.getCommandName();

@@ -37,14 +37,24 @@ final class PemFiles {
 
   static SSLContext server(PrivateKey key, Certificate... chain)
       throws IOException, GeneralSecurityException {
+    SSLContext context = SSLContext.getInstance("TLS");
+    context.init(keys(key, chain).getKeyManagers(), null, null);
+    return context;
+  }
+
+  /** The same for what wants to make the context itself. */
+  static KeyManagerFactory keys(Path chain, Path key) throws IOException, GeneralSecurityException {
+    return keys(privateKey(key), certificates(chain).toArray(Certificate[]::new));
+  }
+
+  private static KeyManagerFactory keys(PrivateKey key, Certificate... chain)
+      throws IOException, GeneralSecurityException {
     KeyStore store = emptyStore();
     char[] password = DemoSetup.randomSecret().toCharArray();
     store.setKeyEntry("server", key, password, chain);
     KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
     keys.init(store, password);
-    SSLContext context = SSLContext.getInstance("TLS");
-    context.init(keys.getKeyManagers(), null, null);
-    return context;
+    return keys;
   }
 
   /** For a client that trusts the CAs of this file, and no other. */

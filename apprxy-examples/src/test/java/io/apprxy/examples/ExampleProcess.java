@@ -43,6 +43,11 @@ final class ExampleProcess implements AutoCloseable {
     }
   }
 
+  /** Waits until it has ended by itself. */
+  void awaitEnd() throws InterruptedException {
+    process.waitFor();
+  }
+
   /** Ends it as a power cut would. */
   void kill() {
     process.destroyForcibly().onExit().join();

@@ -1,0 +1,204 @@
+package io.apprxy.examples;
+
+import io.apprxy.Application;
+import io.apprxy.Gateway;
+import io.apprxy.auth.oidc.OidcPreAuthentication;
+import io.apprxy.auth.policy.AssignmentPolicy;
+import io.apprxy.auth.sso.HeaderSignOn;
+import io.apprxy.examples.BenchmarkContender.Running;
+import io.apprxy.tunnel.Connector;
+import io.apprxy.tunnel.TunnelServer;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** apprxy as a contender: a gateway, and a connector, with everything on that they have. */
+@Command(name = "gateway", hidden = true)
+final class BenchmarkGateway implements Callable<Integer> {
+  private static final String GROUP = "benchmark";
+
+  /** Applications and groups beside the one that is measured. */
+  private static final int OTHER_APPLICATIONS = 999;
+
+  private static final int OTHER_GROUPS = 9;
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  @Option(names = "--directory")
+  private Path directory = DemoSetup.defaultDirectory();
+
+  @Option(names = "--port")
+  private int port;
+
+  @Option(names = "--tunnel-port")
+  private int tunnelPort;
+
+  @Option(names = "--origin")
+  private String origin = "";
+
+  @Option(names = "--issuer")
+  private String issuer = "";
+
+  @Option(names = "--grown")
+  private boolean grown;
+
+  /**
+   * Starts gateway and connector, and signs a user in.
+   *
+   * @param path of the application that is measured
+   * @param others how many connectors there shall be beside the one that serves it
+   */
+  static Running start(BenchmarkBed bed, Path java, String path, int others) throws Exception {
+    int port = BenchmarkBed.freePort();
+    int tunnelPort = BenchmarkBed.freePort();
+    URI home = URI.create("https://localhost:" + port + "/");
+    String secret = DemoSetup.sharedSecret(bed.directory.resolve("client-secret"));
+    DemoProvider.Client client = DemoProvider.Client.gateway("apprxy-demo", secret, home);
+    String tunnel = "https://localhost:" + tunnelPort;
+    // It is asked once; all later requests carry the session.
+    try (DemoProvider provider = DemoProvider.start(0, bed.certificates.server(), client)) {
+      List<Process> processes = new ArrayList<>();
+      processes.add(
+          bed.java(
+              java,
+              "Benchmark",
+              "gateway",
+              "--directory=" + bed.directory,
+              "--port=" + port,
+              "--tunnel-port=" + tunnelPort,
+              "--origin=" + bed.origin(),
+              "--issuer=" + provider.issuer(),
+              "--grown=" + (others > 0)));
+      DemoBrowser browser = new DemoBrowser(bed.certificates.trust());
+      bed.await(() -> browser.open(home.resolve("plain/1k")).statusCode());
+      if (path.equals("tunnel/")) {
+        processes.add(
+            bed.java(
+                java,
+                "ConnectorExample",
+                "--directory=" + bed.directory,
+                "--gateway=" + tunnel,
+                "--allow-origin=" + bed.origin().resolve("/").toString().replaceAll("/$", "")));
+      }
+      if (others > 0) {
+        processes.add(
+            bed.java(
+                java,
+                "Benchmark",
+                "connectors",
+                "--directory=" + bed.directory,
+                "--gateway=" + tunnel,
+                "--number=" + others));
+        bed.await(() -> browser.open(home.resolve("plain/1k")).statusCode());
+      }
+      browser.signIn(home.resolve("direct/1k"), DemoProvider.USERS.get(0), false);
+      bed.await(() -> browser.open(home.resolve(path + "1k")).statusCode());
+      return new Running(port, path, browser.cookies(home), processes);
+    }
+  }
+
+  @Override
+  public Integer call() throws Exception {
+    DemoCertificates certificates = DemoCertificates.in(directory);
+    String token = DemoSetup.sharedSecret(directory.resolve("enrolment-token"));
+    TunnelServer.Builder tunnelBuilder =
+        TunnelServer.builder()
+            .host("127.0.0.1")
+            .port(tunnelPort)
+            .tls(certificates.server())
+            .enrolmentToken(GROUP, token);
+    if (grown) {
+      for (int i = 0; i < OTHER_GROUPS; i++) {
+        tunnelBuilder.enrolmentToken(
+            otherGroup(i), DemoSetup.sharedSecret(directory.resolve("enrolment-token-" + i)));
+      }
+    }
+    TunnelServer tunnel = tunnelBuilder.build();
+    Gateway.Builder builder =
+        Gateway.builder()
+            .host("127.0.0.1")
+            .port(port)
+            .tls(certificates.server())
+            .preAuthentication(
+                OidcPreAuthentication.builder()
+                    .issuer(issuer)
+                    .clientId("apprxy-demo")
+                    .clientSecret(DemoSetup.sharedSecret(directory.resolve("client-secret")))
+                    .trust(certificates.trust())
+                    .build())
+            .accessPolicy(new AssignmentPolicy())
+            .connectors(tunnel)
+            .signOn(new HeaderSignOn())
+            .publish(application("plain").passthrough().build())
+            .publish(signedIn("direct").build())
+            .publish(signedIn("tunnel").connectorGroup(GROUP).build());
+    if (grown) {
+      for (int i = 0; i < OTHER_APPLICATIONS; i++) {
+        builder.publish(
+            signedIn("application-" + i).connectorGroup(otherGroup(i % OTHER_GROUPS)).build());
+      }
+    }
+    Gateway gateway = builder.build();
+    tunnel.start();
+    gateway.start();
+    return DemoSetup.serveUntilStopped(gateway, tunnel);
+  }
+
+  private Application.Builder signedIn(String name) {
+    return application(name)
+        .assignGroups("staff")
+        .headerSignOn(Map.of("X-User", "preferred_username"));
+  }
+
+  private Application.Builder application(String name) {
+    return Application.builder(name)
+        .externalUrl("https://localhost:" + port + "/" + name + "/")
+        .internalUrl(origin);
+  }
+
+  private static String otherGroup(int number) {
+    return "other-" + number;
+  }
+
+  /** Connectors of other groups, all in one process. */
+  @Command(name = "connectors", hidden = true)
+  static final class Others implements Callable<Integer> {
+    @Option(names = "--directory")
+    private Path directory = DemoSetup.defaultDirectory();
+
+    @Option(names = "--gateway")
+    private String gateway = "";
+
+    @Option(names = "--number")
+    private int number;
+
+    @Override
+    public Integer call() throws Exception {
+      DemoCertificates certificates = DemoCertificates.in(directory);
+      List<Connector> connectors = new ArrayList<>();
+      for (int i = 0; i < number; i++) {
+        Path token = directory.resolve("enrolment-token-" + i % OTHER_GROUPS);
+        connectors.add(
+            Connector.builder()
+                .gateway(gateway)
+                .name("other-" + i)
+                .trust(certificates.trust())
+                .enrolmentToken(DemoSetup.sharedSecret(token))
+                .allowOrigin("http://127.0.0.1:9")
+                .build()
+                .start());
+      }
+      for (Connector connector : connectors) {
+        if (!connector.awaitConnected(PATIENCE)) {
+          throw new IllegalStateException("a connector is not connected after " + PATIENCE);
+        }
+      }
+      return DemoSetup.serveUntilStopped(connectors.toArray(AutoCloseable[]::new));
+    }
+  }
+}
