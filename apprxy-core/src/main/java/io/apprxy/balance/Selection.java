@@ -77,10 +77,15 @@ public final class Selection<M extends Member> {
     return may;
   }
 
+  /** What it means that no endpoint is usable. */
+  public GatewayException nobody() {
+    return new GatewayException(
+        balancer.nobody(), "no endpoint of " + balancer.name() + " is usable");
+  }
+
   private boolean first() {
     if (!balancer.anyUsable(this)) {
-      throw new GatewayException(
-          balancer.nobody(), "no endpoint of " + balancer.name() + " is usable");
+      throw nobody();
     }
     long now = balancer.now();
     Breaker breaker = balancer.breaker();
@@ -161,9 +166,7 @@ public final class Selection<M extends Member> {
 
   private @Nullable Waiter await(@Nullable Endpoint<M> bound, Executor thread, Granted<M> granted) {
     if (bound == null && !balancer.anyUsable(this)) {
-      granted.refused(
-          new GatewayException(
-              balancer.nobody(), "no endpoint of " + balancer.name() + " is usable"));
+      granted.refused(nobody());
       return null;
     }
     Balancer.Waiting<M> waiting = new Balancer.Waiting<>(this, bound, thread, granted);

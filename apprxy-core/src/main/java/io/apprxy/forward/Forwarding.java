@@ -70,13 +70,16 @@ final class Forwarding {
   private @Nullable Route route;
   private Route.@Nullable Lease lease;
   private @Nullable ClientExchange outbound;
+  private @Nullable StreamSourceChannel requestChannel;
   private @Nullable Pump requestPump;
   private @Nullable Pump responsePump;
   private @Nullable GatewayException lastFailure;
   private XnioExecutor.@Nullable Key watchdog;
   private long lastProgress = System.nanoTime();
   private long bytesReceived;
+  private boolean opening;
   private boolean requestSent;
+  private boolean sentSomething;
   private boolean responseBegun;
   private boolean ended;
 
@@ -104,6 +107,10 @@ final class Forwarding {
     return bytesReceived;
   }
 
+  boolean hasSentNothing() {
+    return !sentSomething;
+  }
+
   private void attempt() {
     try {
       Route next = plan.route(tried);
@@ -117,6 +124,7 @@ final class Forwarding {
       route = next;
       tried.add(next);
       progress();
+      opening = true;
       watch();
       next.open(exchange, onOpened(next));
     } catch (GatewayException e) {
@@ -134,12 +142,16 @@ final class Forwarding {
           opened.release(true);
           return;
         }
+        opening = false;
         lease = opened;
+        progress();
+        watch();
         send(from, opened);
       }
 
       @Override
       public void failed(Exception cause) {
+        opening = false;
         retry(from.failure(cause), true);
       }
     };
@@ -148,6 +160,7 @@ final class Forwarding {
   private void send(Route to, Route.Lease opened) {
     ClientRequest request = plan.request(to);
     frame(request, to);
+    sentSomething = true;
     opened
         .connection()
         .sendRequest(
@@ -221,13 +234,18 @@ final class Forwarding {
     }
     flushHeaders(to);
     requestPump =
-        new Pump(
-            exchange.getRequestChannel(),
-            to.getRequestChannel(),
-            thread,
-            pool,
-            new RequestEvents(to));
+        new Pump(requestChannel(), to.getRequestChannel(), thread, pool, new RequestEvents(to));
     requestPump.start();
+  }
+
+  /** Undertow hands it out once, and there may be another attempt. */
+  private StreamSourceChannel requestChannel() {
+    StreamSourceChannel channel = requestChannel;
+    if (channel == null) {
+      channel = exchange.getRequestChannel();
+      requestChannel = channel;
+    }
+    return channel;
   }
 
   /**
@@ -275,12 +293,16 @@ final class Forwarding {
     if (ended || responseBegun) {
       return;
     }
-    boolean repeatable = nothingSent || (!hasBody && upgrade == null && isIdempotent());
-    releaseBroken();
+    boolean repeatable =
+        (nothingSent && bytesReceived == 0) || (!hasBody && upgrade == null && isIdempotent());
     if (!repeatable) {
       abort(cause);
       return;
     }
+    reportFailure(cause);
+    stopPumps();
+    releaseBroken();
+    requestSent = false;
     LOG.debug("attempt {} failed", tried.size(), cause);
     lastFailure = cause;
     attempt();
@@ -327,11 +349,19 @@ final class Forwarding {
     try {
       checkFraming(response, switched != null);
       plan.responseBegins(response, exchange.getResponseHeaders());
+    } catch (ReportedFailure e) {
+      if (e.isWorthAnotherAttempt()) {
+        retry(e, e.sentNothing());
+      } else {
+        abort(e);
+      }
+      return;
     } catch (GatewayException e) {
       abort(e);
       return;
     }
     responseBegun = true;
+    Objects.requireNonNull(lease).answered(response.getResponseCode());
     exchange.setStatusCode(response.getResponseCode());
     if (switched != null) {
       switchProtocols(from, switched);
@@ -395,7 +425,7 @@ final class Forwarding {
     if (!exchange.isHttp11()) {
       exchange.setStatusCode(200);
       exchange.getResponseHeaders().put(Forwarder.UPGRADE, protocol);
-      join(from, exchange.getRequestChannel(), exchange.getResponseChannel());
+      join(from, requestChannel(), exchange.getResponseChannel());
     } else {
       exchange.getResponseHeaders().remove(Headers.CONTENT_LENGTH);
       exchange.upgradeChannel(
@@ -474,7 +504,7 @@ final class Forwarding {
       } else if (!responseBegun) {
         thread.executeAfter(
             () -> {
-              if (!responseBegun) {
+              if (!responseBegun && outbound == to) {
                 abort(failure);
               }
             },
@@ -558,6 +588,10 @@ final class Forwarding {
     ended = true;
     stopWatching();
     stopPumps();
+    if (opening) {
+      currentRoute().cancel();
+    }
+    reportFailure(cause);
     releaseBroken();
     if (!responseBegun && !exchange.isResponseStarted()) {
       plan.failed(exchange, cause);
@@ -591,6 +625,13 @@ final class Forwarding {
       outbound = null;
     }
     release(false);
+  }
+
+  /** What the client does is no failure of the hop. */
+  private void reportFailure(GatewayException cause) {
+    if (lease != null && !responseBegun && cause.code() != ErrorCode.CLIENT_GONE) {
+      lease.failed(cause);
+    }
   }
 
   private void release(boolean intact) {
@@ -630,7 +671,7 @@ final class Forwarding {
    */
   private void watch() {
     stopWatching();
-    long limit = (responseBegun ? plan.idleTimeout() : plan.responseTimeout()).toNanos();
+    long limit = timeLimit().toNanos();
     long left = limit - (System.nanoTime() - lastProgress);
     if (left > 0) {
       watchdog =
@@ -641,6 +682,13 @@ final class Forwarding {
           new GatewayException(
               ErrorCode.ORIGIN_TIMEOUT, "nothing was received for " + Duration.ofNanos(limit)));
     }
+  }
+
+  private Duration timeLimit() {
+    if (opening) {
+      return plan.openTimeout();
+    }
+    return responseBegun ? plan.idleTimeout() : plan.responseTimeout();
   }
 
   private void stopWatching() {

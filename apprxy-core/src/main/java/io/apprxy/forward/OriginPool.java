@@ -84,8 +84,13 @@ final class OriginPool {
       this.onFreshConnection = onFreshConnection;
     }
 
-    /** Whether the connection had served others before: then the origin may just have closed it. */
-    boolean reused() {
+    @Override
+    public boolean endsAtOrigin() {
+      return true;
+    }
+
+    @Override
+    public boolean reused() {
       return reused;
     }
 
