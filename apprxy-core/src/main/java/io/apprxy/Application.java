@@ -52,6 +52,15 @@ import org.jspecify.annotations.Nullable;
  * @param segments further URLs of a complex application ({@code segmentsConfiguration}). Default:
  *     none
  * @param customDomainCertificate {@code verifiedCustomDomainKeyCredential}. Default: none
+ * @param originProtocol what the origin speaks. Default: {@link OriginProtocol#HTTP_1_1}
+ * @param upgradeProtocols the protocols that a client may switch to by {@code Upgrade} (RFC 9110
+ *     §7.8): nothing of what follows on such a connection is seen by the gateway. An origin of
+ *     {@link OriginProtocol#HTTP_2} is asked for none. Default: {@code websocket}
+ * @param idleTimeout how long an answer, or an upgraded connection, may stay silent in both
+ *     directions; up to 20 days. Default: 10 minutes
+ * @param stallTimeout how long what was received may wait for a receiver that takes nothing, client
+ *     or origin, before the request is broken off; a connection on which there is nothing to send
+ *     waits for nobody. Up to 20 days. Default: 1 minute
  */
 public record Application(
     String id,
@@ -75,7 +84,20 @@ public record Application(
     boolean stateSession,
     boolean continuousAccessEvaluation,
     List<URI> segments,
-    @Nullable String customDomainCertificate) {
+    @Nullable String customDomainCertificate,
+    OriginProtocol originProtocol,
+    List<String> upgradeProtocols,
+    Duration idleTimeout,
+    Duration stallTimeout) {
+
+  private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
+
+  /** RFC 9110 §7.8: a token, and perhaps a version. */
+  private static final Pattern UPGRADE =
+      Pattern.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+(/[A-Za-z0-9!#$%&'*+.^_`|~-]+)?");
+
+  /** Each would carry requests that the gateway does not see. */
+  private static final Pattern HIDES_REQUESTS = Pattern.compile("(?i)h2c?|(http|tls)(/.*)?");
 
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 
@@ -130,6 +152,22 @@ public record Application(
         id,
         "externalAuthentication",
         "is PASSTHROUGH, where nobody is known: assignments and singleSignOn would have no effect");
+    Objects.requireNonNull(originProtocol, "originProtocol");
+    upgradeProtocols = List.copyOf(Objects.requireNonNull(upgradeProtocols, "upgradeProtocols"));
+    for (String protocol : upgradeProtocols) {
+      require(
+          UPGRADE.matcher(protocol).matches(),
+          id,
+          "upgradeProtocols",
+          "must be names of protocols, such as websocket or SPDY/3.1: " + protocol);
+      require(
+          !HIDES_REQUESTS.matcher(protocol).matches(),
+          id,
+          "upgradeProtocols",
+          "must not be HTTP or TLS, whose requests the gateway could not check: " + protocol);
+    }
+    checkTimeout(id, "idleTimeout", idleTimeout);
+    checkTimeout(id, "stallTimeout", stallTimeout);
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -169,6 +207,17 @@ public record Application(
 
   private static URI originOf(URI url) {
     return URI.create(url.getScheme() + "://" + url.getRawAuthority());
+  }
+
+  /** What an origin speaks. */
+  public enum OriginProtocol {
+    /** RFC 9112; with TLS if the internal URL is https. */
+    HTTP_1_1,
+    /**
+     * RFC 9113, as gRPC needs it. The origin of an https URL must select {@code h2} by ALPN; that
+     * of an http URL must take HTTP/2 without being asked (prior knowledge, RFC 9113 §3.3).
+     */
+    HTTP_2
   }
 
   /** Whether the gateway authenticates users before anything reaches the origin. */
@@ -211,8 +260,8 @@ public record Application(
       }
     }
 
-    /** Its name where equal ones must be equal: scheme, host in lower case, and always a port. */
-    public String origin() {
+    /** Names it where it matters that equal ones are equal: lower case, always with a port. */
+    String origin() {
       int defaultPort = url.getScheme().equals("https") ? 443 : 80;
       int port = url.getPort() < 0 ? defaultPort : url.getPort();
       return url.getScheme() + "://" + url.getHost().toLowerCase(Locale.ROOT) + ":" + port;
@@ -292,6 +341,15 @@ public record Application(
         "must end with a slash and have no query or fragment: " + url);
   }
 
+  private static void checkTimeout(String id, String setting, Duration timeout) {
+    Objects.requireNonNull(timeout, setting);
+    require(
+        timeout.compareTo(Duration.ZERO) > 0 && timeout.compareTo(LONGEST_TIMEOUT) <= 0,
+        id,
+        setting,
+        "must be longer than zero, and at most 20 days: " + timeout);
+  }
+
   private static void refuseWithoutEffect(String id, String setting, boolean used) {
     require(
         !used,
@@ -333,6 +391,10 @@ public record Application(
     private boolean continuousAccessEvaluation;
     private List<URI> segments = List.of();
     private @Nullable String customDomainCertificate;
+    private OriginProtocol originProtocol = OriginProtocol.HTTP_1_1;
+    private List<String> upgradeProtocols = List.of("websocket");
+    private Duration idleTimeout = Duration.ofMinutes(10);
+    private Duration stallTimeout = Duration.ofMinutes(1);
 
     private Builder(String id) {
       this.id = Objects.requireNonNull(id, "id");
@@ -500,6 +562,30 @@ public record Application(
       return this;
     }
 
+    /** See {@link Application#originProtocol()}. Default: {@link OriginProtocol#HTTP_1_1}. */
+    public Builder originProtocol(OriginProtocol protocol) {
+      originProtocol = Objects.requireNonNull(protocol, "protocol");
+      return this;
+    }
+
+    /** See {@link Application#upgradeProtocols()}. Default: {@code websocket}. */
+    public Builder upgradeProtocols(String... protocols) {
+      upgradeProtocols = List.of(protocols);
+      return this;
+    }
+
+    /** See {@link Application#idleTimeout()}. Default: 10 minutes. */
+    public Builder idleTimeout(Duration timeout) {
+      idleTimeout = timeout;
+      return this;
+    }
+
+    /** See {@link Application#stallTimeout()}. Default: 1 minute. */
+    public Builder stallTimeout(Duration timeout) {
+      stallTimeout = timeout;
+      return this;
+    }
+
     /**
      * The application.
      *
@@ -530,7 +616,11 @@ public record Application(
           stateSession,
           continuousAccessEvaluation,
           segments,
-          customDomainCertificate);
+          customDomainCertificate,
+          originProtocol,
+          upgradeProtocols,
+          idleTimeout,
+          stallTimeout);
     }
   }
 }

@@ -112,6 +112,12 @@ public enum ErrorCode {
       "The part of the application that you were working with is gone.",
       "Try again in a moment; if that does not help, delete the cookies of this site."),
 
+  ORIGIN_PROTOCOL(
+      "APX-609",
+      502,
+      "The application does not speak the protocol that is configured.",
+      "The operator should set originProtocol to HTTP_1_1, or enable HTTP/2 at the origin."),
+
   CERTIFICATE_REQUIRED(
       "APX-701",
       401,

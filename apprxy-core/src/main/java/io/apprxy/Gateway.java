@@ -1,7 +1,5 @@
 package io.apprxy;
 
-import io.apprxy.balance.AffinityKeys;
-import io.apprxy.balance.EndpointState;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Listener;
@@ -15,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import javax.net.ssl.SSLContext;
@@ -40,7 +39,7 @@ public final class Gateway implements AutoCloseable {
 
   private Gateway(Builder settings) {
     this.settings = settings;
-    this.lastHop = new LastHop(settings.signOn, settings.originTls, settings.meters);
+    this.lastHop = new LastHop(settings.signOn, settings.originTls);
     this.pipeline = new Pipeline(settings, lastHop);
     this.handler = new GracefulShutdownHandler(pipeline);
     if (settings.connectors != null) {
@@ -82,10 +81,20 @@ public final class Gateway implements AutoCloseable {
                 .set(UndertowOptions.RECORD_REQUEST_START_TIME, true)
                 .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 30_000)
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
-                .set(UndertowOptions.IDLE_TIMEOUT, 660_000)
+                .set(UndertowOptions.IDLE_TIMEOUT, idleTimeout())
                 .getMap(),
             handler);
     return this;
+  }
+
+  /** The forwarder's limits come first, as it knows what a connection is idle with. */
+  private int idleTimeout() {
+    Duration longest =
+        settings.applications.stream()
+            .map(Application::idleTimeout)
+            .max(Comparator.naturalOrder())
+            .orElse(Duration.ZERO);
+    return Math.toIntExact(longest.plusMinutes(1).toMillis());
   }
 
   /**
@@ -109,21 +118,6 @@ public final class Gateway implements AutoCloseable {
    */
   public HttpHandler handler() {
     return handler;
-  }
-
-  /**
-   * How the endpoints of an application are doing: its connectors, or the instances of a direct
-   * origin, the nearest first. Empty before the application's first request.
-   *
-   * @throws IllegalArgumentException if no application of this id is published
-   */
-  public List<EndpointState> endpoints(String application) {
-    for (Application published : settings.applications) {
-      if (published.id().equals(application)) {
-        return lastHop.states(published);
-      }
-    }
-    throw new IllegalArgumentException("no application is published as " + application);
   }
 
   /**
@@ -156,7 +150,6 @@ public final class Gateway implements AutoCloseable {
     @Nullable Dispatcher connectors;
     SignOn signOn = SignOn.none();
     List<String> trustedProxies = List.of();
-    AffinityKeys affinityKeys = AffinityKeys.generate();
     Meters meters = Meters.none();
     AccessLog accessLog = AccessLog.json();
 
@@ -228,16 +221,6 @@ public final class Gateway implements AutoCloseable {
      */
     public Builder trustProxies(String... cidrs) {
       trustedProxies = List.of(cidrs);
-      return this;
-    }
-
-    /**
-     * Signs the cookies of users that stay with their endpoints, see {@link
-     * LoadBalancing.Affinity}. Gateways that serve the same users share them. Default: a random key
-     * of this gateway's own.
-     */
-    public Builder affinityKeys(AffinityKeys keys) {
-      affinityKeys = Objects.requireNonNull(keys, "keys");
       return this;
     }
 

@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is checked of a request before anything is believed, and what is taken off before it leaves.
@@ -68,14 +69,25 @@ final class Hygiene {
   /** Leaves what may travel to the origin, and adds what the origin is told of the client. */
   void clean(UndertowExchange exchange) {
     HeaderMap headers = exchange.undertow().getRequestHeaders();
-    boolean webSocket =
-        exchange.undertow().isHttp11() && RequestHeaders.isWebSocket(exchange.method(), headers);
+    String upgrade = upgrade(exchange, headers);
     RequestHeaders.clean(headers, identityHeaders);
     ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
     headers.put(Headers.HOST, exchange.authority());
     headers.put(Responses.REQUEST_ID, exchange.id());
-    if (webSocket) {
-      headers.put(Forwarder.UPGRADE, "websocket");
+    if (upgrade != null) {
+      headers.put(Forwarder.UPGRADE, upgrade);
     }
+  }
+
+  /** The protocol to switch to, if the application allows it and its origin can. */
+  private static @Nullable String upgrade(UndertowExchange exchange, HeaderMap headers) {
+    Application application = exchange.application();
+    String upgrade =
+        exchange.undertow().isHttp11() ? RequestHeaders.upgrade(exchange.method(), headers) : null;
+    boolean allowed =
+        upgrade != null
+            && application.originProtocol() == Application.OriginProtocol.HTTP_1_1
+            && application.upgradeProtocols().stream().anyMatch(upgrade::equalsIgnoreCase);
+    return allowed ? upgrade : null;
   }
 }

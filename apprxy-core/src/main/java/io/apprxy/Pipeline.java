@@ -1,10 +1,8 @@
 package io.apprxy;
 
-import io.apprxy.balance.AffinityCookie;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.Forwarder;
 import io.apprxy.forward.LastHop;
-import io.apprxy.forward.ReportedFailure;
 import io.apprxy.forward.Responses;
 import io.apprxy.forward.Route;
 import io.apprxy.rewrite.ResponseHeaders;
@@ -15,18 +13,15 @@ import io.undertow.client.ClientResponse;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
-import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import io.undertow.util.SameThreadExecutor;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,10 +47,6 @@ final class Pipeline implements HttpHandler {
   private final @Nullable Dispatcher connectors;
   private final LastHop lastHop;
   private final Recorder recorder;
-
-  /** Of the applications whose users stay with their endpoints, by id. */
-  private final Map<String, AffinityCookie> affinity;
-
   private final List<Stage> stages;
 
   Pipeline(Gateway.Builder settings, LastHop lastHop) {
@@ -66,12 +57,6 @@ final class Pipeline implements HttpHandler {
     this.connectors = settings.connectors;
     this.lastHop = lastHop;
     this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
-    this.affinity =
-        settings.applications.stream()
-            .filter(one -> one.loadBalancing().affinity() != LoadBalancing.Affinity.NONE)
-            .collect(
-                Collectors.toUnmodifiableMap(
-                    Application::id, one -> new AffinityCookie(one, settings.affinityKeys)));
     this.stages = stages();
   }
 
@@ -196,7 +181,6 @@ final class Pipeline implements HttpHandler {
   // ---- what leaves the gateway
 
   private void dispatch(UndertowExchange exchange) {
-    Affinity pinned = affinity(exchange);
     hygiene.clean(exchange);
     exchange.dispatched();
     Application application = exchange.application();
@@ -218,14 +202,8 @@ final class Pipeline implements HttpHandler {
             }
 
             @Override
-            public @Nullable String pinnedInstance() {
-              return pinned.instance();
-            }
-
-            @Override
-            public void answered(String instance, HeaderMap headersToClient) {
+            public void answered() {
               exchange.originAnswered();
-              pinned.servedBy(0, instance, headersToClient);
             }
 
             @Override
@@ -235,33 +213,7 @@ final class Pipeline implements HttpHandler {
           });
     } else {
       Forwarder.forward(
-          exchange.undertow(),
-          new TunnelPlan(exchange, Objects.requireNonNull(connectors), pinned));
-    }
-  }
-
-  private Affinity affinity(UndertowExchange exchange) {
-    AffinityCookie cookie = affinity.get(exchange.application().id());
-    return new Affinity(
-        cookie, cookie == null ? null : cookie.read(exchange.cookie(cookie.name())));
-  }
-
-  /**
-   * Which endpoints the user is pinned to.
-   *
-   * @param cookie null if the application pins nobody
-   * @param pin null if the user is not pinned yet
-   */
-  private record Affinity(@Nullable AffinityCookie cookie, AffinityCookie.@Nullable Pin pin) {
-    @Nullable String instance() {
-      return pin == null ? null : pin.instance();
-    }
-
-    /** Pins the user to those that answered. */
-    void servedBy(long connector, @Nullable String instance, HeaderMap headersToClient) {
-      if (cookie != null && !new AffinityCookie.Pin(connector, instance, true).equals(pin)) {
-        headersToClient.add(Headers.SET_COOKIE, cookie.write(connector, instance));
-      }
+          exchange.undertow(), new TunnelPlan(exchange, Objects.requireNonNull(connectors)));
     }
   }
 
@@ -302,12 +254,10 @@ final class Pipeline implements HttpHandler {
   private final class TunnelPlan implements Forwarder.Plan {
     private final UndertowExchange exchange;
     private final Dispatcher dispatcher;
-    private final Affinity pinned;
 
-    TunnelPlan(UndertowExchange exchange, Dispatcher dispatcher, Affinity pinned) {
+    TunnelPlan(UndertowExchange exchange, Dispatcher dispatcher) {
       this.exchange = exchange;
       this.dispatcher = dispatcher;
-      this.pinned = pinned;
     }
 
     @Override
@@ -328,10 +278,6 @@ final class Pipeline implements HttpHandler {
       undertow
           .getRequestHeaders()
           .forEach(header -> headers.putAll(header.getHeaderName(), header));
-      String instance = pinned.instance();
-      if (instance != null) {
-        headers.put(LastHop.INSTANCE, instance);
-      }
       dispatcher.prepare(exchange, request);
       return request;
     }
@@ -353,7 +299,12 @@ final class Pipeline implements HttpHandler {
 
     @Override
     public Duration idleTimeout() {
-      return Duration.ofMinutes(10);
+      return exchange.application().idleTimeout();
+    }
+
+    @Override
+    public Duration stallTimeout() {
+      return exchange.application().stallTimeout();
     }
 
     @Override
@@ -361,14 +312,12 @@ final class Pipeline implements HttpHandler {
       HeaderMap headers = response.getResponseHeaders();
       String error = headers.getFirst(CONNECTOR_ERROR);
       if (error != null) {
-        throw new ReportedFailure(
-            ErrorCode.fromConnector(error), headers.contains(Forwarder.NOTHING_SENT));
+        throw new GatewayException(
+            ErrorCode.fromConnector(error), "the connector answered with an error");
       }
       exchange.originAnswered();
-      String instance = headers.getFirst(LastHop.INSTANCE);
       ResponseHeaders.clean(headers);
       Responses.addHeaders(headers, headersToClient);
-      pinned.servedBy(0, instance, headersToClient);
     }
 
     @Override

@@ -146,6 +146,20 @@ class ApplicationTest {
   }
 
   @Test
+  void idleAndStallTimeout_areLongerThanZero_andAtMost20Days() {
+    assertRefused("idleTimeout", builder -> builder.idleTimeout(Duration.ZERO));
+    assertRefused("idleTimeout", builder -> builder.idleTimeout(Duration.ofDays(20).plusNanos(1)));
+    assertRefused("stallTimeout", builder -> builder.stallTimeout(Duration.ofSeconds(-1)));
+    assertRefused("stallTimeout", builder -> builder.stallTimeout(Duration.ofDays(21)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"h2c", "H2C", "h2", "HTTP/2.0", "TLS/1.0", "tls", "", "a b", "a,b", "a/"})
+  void upgradeProtocol_thatIsNone_orWouldHideRequests_isRefused(String protocol) {
+    assertRefused("upgradeProtocols", builder -> builder.upgradeProtocols(protocol));
+  }
+
+  @Test
   void missingUrl_isNamed() {
     assertThatThrownBy(() -> Application.builder("wiki").build())
         .isInstanceOf(NullPointerException.class)
@@ -164,6 +178,10 @@ class ApplicationTest {
             .applicationServerTimeout(Duration.ofMillis(1_500))
             .persistentCookie(true)
             .translateHostHeader(false)
+            .originProtocol(Application.OriginProtocol.HTTP_2)
+            .upgradeProtocols("websocket", "SPDY/3.1")
+            .idleTimeout(Duration.ofHours(8))
+            .stallTimeout(Duration.ofSeconds(5))
             .build();
 
     assertThat(Application.fromJson(application.toJson())).isEqualTo(application);

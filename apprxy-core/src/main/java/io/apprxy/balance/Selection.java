@@ -77,15 +77,10 @@ public final class Selection<M extends Member> {
     return may;
   }
 
-  /** What it means that no endpoint is usable. */
-  public GatewayException nobody() {
-    return new GatewayException(
-        balancer.nobody(), "no endpoint of " + balancer.name() + " is usable");
-  }
-
   private boolean first() {
     if (!balancer.anyUsable(this)) {
-      throw nobody();
+      throw new GatewayException(
+          balancer.nobody(), "no endpoint of " + balancer.name() + " is usable");
     }
     long now = balancer.now();
     Breaker breaker = balancer.breaker();
@@ -166,7 +161,9 @@ public final class Selection<M extends Member> {
 
   private @Nullable Waiter await(@Nullable Endpoint<M> bound, Executor thread, Granted<M> granted) {
     if (bound == null && !balancer.anyUsable(this)) {
-      granted.refused(nobody());
+      granted.refused(
+          new GatewayException(
+              balancer.nobody(), "no endpoint of " + balancer.name() + " is usable"));
       return null;
     }
     Balancer.Waiting<M> waiting = new Balancer.Waiting<>(this, bound, thread, granted);

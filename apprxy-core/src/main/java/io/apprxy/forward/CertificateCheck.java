@@ -10,6 +10,7 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds out whether TLS with a peer works, and if not why: Undertow tells no more than that a
@@ -26,6 +27,16 @@ public final class CertificateCheck {
    *     check
    */
   public static void check(SSLContext tls, URI peer, Duration timeout) throws SSLException {
+    var unused = select(tls, peer, timeout);
+  }
+
+  /**
+   * Does the same, and offers protocols by ALPN (RFC 7301).
+   *
+   * @return the protocol that the peer selected, empty if none; null if it cannot be reached
+   */
+  static @Nullable String select(SSLContext tls, URI peer, Duration timeout, String... protocols)
+      throws SSLException {
     int port = peer.getPort() < 0 ? 443 : peer.getPort();
     int millis = Math.toIntExact(timeout.toMillis());
     try (Socket plain = new Socket()) {
@@ -35,13 +46,16 @@ public final class CertificateCheck {
           (SSLSocket) tls.getSocketFactory().createSocket(plain, peer.getHost(), port, true);
       SSLParameters parameters = socket.getSSLParameters();
       parameters.setEndpointIdentificationAlgorithm("HTTPS");
+      parameters.setApplicationProtocols(protocols);
       socket.setSSLParameters(parameters);
       socket.startHandshake();
+      String selected = socket.getApplicationProtocol();
       socket.close();
+      return selected == null ? "" : selected;
     } catch (SSLException e) {
       throw e;
     } catch (IOException e) {
-      // Whoever connects next will be told.
+      return null; // Whoever connects next will be told.
     }
   }
 

@@ -70,16 +70,14 @@ final class Forwarding {
   private @Nullable Route route;
   private Route.@Nullable Lease lease;
   private @Nullable ClientExchange outbound;
-  private @Nullable StreamSourceChannel requestChannel;
+  private @Nullable Runnable streamEnds;
   private @Nullable Pump requestPump;
   private @Nullable Pump responsePump;
   private @Nullable GatewayException lastFailure;
   private XnioExecutor.@Nullable Key watchdog;
   private long lastProgress = System.nanoTime();
   private long bytesReceived;
-  private boolean opening;
   private boolean requestSent;
-  private boolean sentSomething;
   private boolean responseBegun;
   private boolean ended;
 
@@ -107,10 +105,6 @@ final class Forwarding {
     return bytesReceived;
   }
 
-  boolean hasSentNothing() {
-    return !sentSomething;
-  }
-
   private void attempt() {
     try {
       Route next = plan.route(tried);
@@ -124,7 +118,6 @@ final class Forwarding {
       route = next;
       tried.add(next);
       progress();
-      opening = true;
       watch();
       next.open(exchange, onOpened(next));
     } catch (GatewayException e) {
@@ -142,16 +135,12 @@ final class Forwarding {
           opened.release(true);
           return;
         }
-        opening = false;
         lease = opened;
-        progress();
-        watch();
         send(from, opened);
       }
 
       @Override
       public void failed(Exception cause) {
-        opening = false;
         retry(from.failure(cause), true);
       }
     };
@@ -160,7 +149,6 @@ final class Forwarding {
   private void send(Route to, Route.Lease opened) {
     ClientRequest request = plan.request(to);
     frame(request, to);
-    sentSomething = true;
     opened
         .connection()
         .sendRequest(
@@ -213,6 +201,7 @@ final class Forwarding {
       return;
     }
     outbound = sent;
+    awaitReset(sent);
     sent.setResponseListener(onResponse(sent));
     try {
       if (upgrade != null) {
@@ -227,6 +216,21 @@ final class Forwarding {
     }
   }
 
+  /** Has us told at once if the peer gives up this stream: Undertow tells no reason. */
+  private void awaitReset(ClientExchange to) {
+    if (to.getRequestChannel() instanceof Http2StreamSinkChannel stream
+        && stream.getChannel() instanceof IsolatingChannel channel) {
+      channel.await(stream.getStreamId(), cause -> onThread(() -> givenUp(to, cause)));
+      streamEnds = () -> channel.forget(stream.getStreamId());
+    }
+  }
+
+  private void givenUp(ClientExchange by, StreamEndedException cause) {
+    if (outbound == by) {
+      retry(currentRoute().failure(cause), cause.isUnprocessed());
+    }
+  }
+
   private void sendBody(ClientExchange to) throws IOException {
     if (HttpContinue.requiresContinueResponse(exchange)) {
       // RFC 9110 §10.1.1: the origin, not we, says whether the body is wanted.
@@ -234,18 +238,13 @@ final class Forwarding {
     }
     flushHeaders(to);
     requestPump =
-        new Pump(requestChannel(), to.getRequestChannel(), thread, pool, new RequestEvents(to));
+        new Pump(
+            exchange.getRequestChannel(),
+            to.getRequestChannel(),
+            thread,
+            pool,
+            new RequestEvents(to));
     requestPump.start();
-  }
-
-  /** Undertow hands it out once, and there may be another attempt. */
-  private StreamSourceChannel requestChannel() {
-    StreamSourceChannel channel = requestChannel;
-    if (channel == null) {
-      channel = exchange.getRequestChannel();
-      requestChannel = channel;
-    }
-    return channel;
   }
 
   /**
@@ -288,21 +287,22 @@ final class Forwarding {
         });
   }
 
-  /** An attempt failed before a response began. */
-  private void retry(GatewayException cause, boolean nothingSent) {
+  /**
+   * An attempt failed before a response began.
+   *
+   * @param unprocessed whether the origin has certainly done nothing with the request
+   */
+  private void retry(GatewayException cause, boolean unprocessed) {
     if (ended || responseBegun) {
       return;
     }
     boolean repeatable =
-        (nothingSent && bytesReceived == 0) || (!hasBody && upgrade == null && isIdempotent());
+        requestPump == null && (unprocessed || (!hasBody && upgrade == null && isIdempotent()));
+    releaseBroken();
     if (!repeatable) {
       abort(cause);
       return;
     }
-    reportFailure(cause);
-    stopPumps();
-    releaseBroken();
-    requestSent = false;
     LOG.debug("attempt {} failed", tried.size(), cause);
     lastFailure = cause;
     attempt();
@@ -349,19 +349,11 @@ final class Forwarding {
     try {
       checkFraming(response, switched != null);
       plan.responseBegins(response, exchange.getResponseHeaders());
-    } catch (ReportedFailure e) {
-      if (e.isWorthAnotherAttempt()) {
-        retry(e, e.sentNothing());
-      } else {
-        abort(e);
-      }
-      return;
     } catch (GatewayException e) {
       abort(e);
       return;
     }
     responseBegun = true;
-    Objects.requireNonNull(lease).answered(response.getResponseCode());
     exchange.setStatusCode(response.getResponseCode());
     if (switched != null) {
       switchProtocols(from, switched);
@@ -425,7 +417,7 @@ final class Forwarding {
     if (!exchange.isHttp11()) {
       exchange.setStatusCode(200);
       exchange.getResponseHeaders().put(Forwarder.UPGRADE, protocol);
-      join(from, requestChannel(), exchange.getResponseChannel());
+      join(from, exchange.getRequestChannel(), exchange.getResponseChannel());
     } else {
       exchange.getResponseHeaders().remove(Headers.CONTENT_LENGTH);
       exchange.upgradeChannel(
@@ -449,6 +441,7 @@ final class Forwarding {
         StreamConnection hop = from.getConnection().performUpgrade();
         fromHop = hop.getSourceChannel();
         toHop = hop.getSinkChannel();
+        Objects.requireNonNull(lease).upgraded();
       }
       requestSent = false;
       requestPump = new Pump(fromClient, toHop, thread, pool, new RequestEvents(from));
@@ -504,7 +497,7 @@ final class Forwarding {
       } else if (!responseBegun) {
         thread.executeAfter(
             () -> {
-              if (!responseBegun && outbound == to) {
+              if (!responseBegun) {
                 abort(failure);
               }
             },
@@ -588,10 +581,6 @@ final class Forwarding {
     ended = true;
     stopWatching();
     stopPumps();
-    if (opening) {
-      currentRoute().cancel();
-    }
-    reportFailure(cause);
     releaseBroken();
     if (!responseBegun && !exchange.isResponseStarted()) {
       plan.failed(exchange, cause);
@@ -627,14 +616,11 @@ final class Forwarding {
     release(false);
   }
 
-  /** What the client does is no failure of the hop. */
-  private void reportFailure(GatewayException cause) {
-    if (lease != null && !responseBegun && cause.code() != ErrorCode.CLIENT_GONE) {
-      lease.failed(cause);
-    }
-  }
-
   private void release(boolean intact) {
+    if (streamEnds != null) {
+      streamEnds.run();
+      streamEnds = null;
+    }
     if (lease != null) {
       lease.release(intact);
       lease = null;
@@ -671,24 +657,31 @@ final class Forwarding {
    */
   private void watch() {
     stopWatching();
-    long limit = timeLimit().toNanos();
-    long left = limit - (System.nanoTime() - lastProgress);
-    if (left > 0) {
-      watchdog =
-          thread.executeAfter(
-              this::watch, TimeUnit.NANOSECONDS.toMillis(left) + 1, TimeUnit.MILLISECONDS);
-    } else {
+    long idle = (responseBegun ? plan.idleTimeout() : plan.responseTimeout()).toNanos();
+    long idleLeft = idle - (System.nanoTime() - lastProgress);
+    long stallLeft = responseBegun ? plan.stallTimeout().toNanos() - stalledFor() : Long.MAX_VALUE;
+    if (idleLeft <= 0) {
       abort(
           new GatewayException(
-              ErrorCode.ORIGIN_TIMEOUT, "nothing was received for " + Duration.ofNanos(limit)));
+              ErrorCode.ORIGIN_TIMEOUT, "nothing was received for " + Duration.ofNanos(idle)));
+    } else if (stallLeft <= 0) {
+      abort(
+          new GatewayException(
+              ErrorCode.CLIENT_GONE, "nothing could be sent for " + plan.stallTimeout()));
+    } else {
+      watchdog =
+          thread.executeAfter(
+              this::watch,
+              TimeUnit.NANOSECONDS.toMillis(Math.min(idleLeft, stallLeft)) + 1,
+              TimeUnit.MILLISECONDS);
     }
   }
 
-  private Duration timeLimit() {
-    if (opening) {
-      return plan.openTimeout();
-    }
-    return responseBegun ? plan.idleTimeout() : plan.responseTimeout();
+  /** A stream on which there is nothing to send waits for nobody. */
+  private long stalledFor() {
+    return Math.max(
+        requestPump == null ? 0 : requestPump.stalledFor(),
+        responsePump == null ? 0 : responsePump.stalledFor());
   }
 
   private void stopWatching() {

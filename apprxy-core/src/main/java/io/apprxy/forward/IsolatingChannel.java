@@ -6,6 +6,7 @@ import io.undertow.connector.PooledByteBuffer;
 import io.undertow.protocols.http2.AbstractHttp2StreamSourceChannel;
 import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.protocols.http2.Http2HeadersStreamSinkChannel;
+import io.undertow.protocols.http2.Http2PingStreamSourceChannel;
 import io.undertow.protocols.http2.Http2RstStreamStreamSourceChannel;
 import io.undertow.protocols.http2.Http2StreamSourceChannel;
 import io.undertow.server.HttpHandler;
@@ -33,12 +34,8 @@ public class IsolatingChannel extends Http2Channel {
 
   /** Whoever waits for something of a stream. Called on the connection's I/O thread. */
   interface Waiting {
-    /**
-     * The peer has ended the stream.
-     *
-     * @param code the error code (RFC 9113 §7)
-     */
-    void reset(int code);
+    /** The peer has ended the stream. */
+    void ended(StreamEndedException cause);
   }
 
   private final FrameGuard guard;
@@ -122,7 +119,7 @@ public class IsolatingChannel extends Http2Channel {
   public final HttpHandler watching(HttpHandler handler) {
     return exchange -> {
       int stream = opened;
-      waiting.put(stream, code -> clientLeft(exchange));
+      waiting.put(stream, cause -> clientLeft(exchange));
       exchange.addExchangeCompleteListener(
           (completed, next) -> {
             forget(stream);
@@ -136,7 +133,7 @@ public class IsolatingChannel extends Http2Channel {
     getIoThread().execute(() -> Forwarder.clientLeft(request));
   }
 
-  /** Has somebody told if the peer resets the stream, until {@link #forget}. */
+  /** Has somebody told if the peer ends the stream, until {@link #forget}. */
   final void await(int stream, Waiting whoever) {
     waiting.put(stream, whoever);
   }
@@ -145,10 +142,19 @@ public class IsolatingChannel extends Http2Channel {
     waiting.remove(stream);
   }
 
-  final void tellReset(int stream, int code) {
+  /** The peer has said that it does nothing with the streams after this one (RFC 9113 §6.8). */
+  final void tellUnprocessed(int lastStream) {
+    for (Integer stream : waiting.keySet()) {
+      if (stream > lastStream) {
+        tell(stream, "the peer goes away", true);
+      }
+    }
+  }
+
+  private void tell(int stream, String what, boolean unprocessed) {
     Waiting whoever = waiting.remove(stream);
     if (whoever != null) {
-      whoever.reset(code);
+      whoever.ended(new StreamEndedException(what, unprocessed));
     }
   }
 
@@ -181,19 +187,43 @@ public class IsolatingChannel extends Http2Channel {
     if (channel instanceof Http2StreamSourceChannel stream) {
       return accept(stream);
     } else if (channel instanceof Http2RstStreamStreamSourceChannel reset) {
-      tellReset(reset.getStreamId(), reset.getErrorCode());
+      int code = reset.getErrorCode();
+      tell(
+          reset.getStreamId(),
+          "the peer has reset the stream, with code " + code,
+          code == ERROR_REFUSED_STREAM);
+    } else if (channel instanceof Http2PingStreamSourceChannel ping
+        && isClient()
+        && !ping.isAck()) {
+      // Answered already. Undertow's client would send one of its own for each, which a server may
+      // take for abuse.
+      return null;
     }
     return channel;
   }
 
   private @Nullable AbstractHttp2StreamSourceChannel accept(Http2StreamSourceChannel stream) {
     opened = stream.getStreamId();
-    if (waiting.size() >= maxRequests) {
-      sendRstStream(opened, ERROR_REFUSED_STREAM);
-      IoUtils.safeClose(stream);
+    String status = stream.getHeaders().getFirst(STATUS);
+    if (!isClient() && waiting.size() >= maxRequests) {
+      refuse(stream, ERROR_REFUSED_STREAM);
+      return null;
+    } else if (isClient() && (status == null || isInterim(status))) {
+      // Undertow would wait for the final response in vain, or end the connection.
+      refuse(stream, ERROR_CANCEL);
+      tell(opened, "the peer sent status " + status + ", which nobody asked for", false);
       return null;
     }
     return stream;
+  }
+
+  private static boolean isInterim(String status) {
+    return status.startsWith("1") && !status.equals("100");
+  }
+
+  private void refuse(Http2StreamSourceChannel stream, int code) {
+    sendRstStream(stream.getStreamId(), code);
+    IoUtils.safeClose(stream);
   }
 
   @Override

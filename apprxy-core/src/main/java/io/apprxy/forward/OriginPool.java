@@ -5,13 +5,9 @@ import io.apprxy.GatewayException;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.UndertowClient;
-import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.HttpServerExchange;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.net.SocketTimeoutException;
-import java.net.URI;
-import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -19,10 +15,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.xnio.IoUtils;
 import org.xnio.OptionMap;
+import org.xnio.Options;
 import org.xnio.XnioExecutor;
 import org.xnio.XnioIoThread;
 
@@ -30,11 +26,14 @@ import org.xnio.XnioIoThread;
  * Connections of HTTP/1.1 to one origin. Each I/O thread has its own, so that a request, its
  * connection and its client all live on one thread and nothing is locked.
  */
-final class OriginPool {
+final class OriginPool implements OriginConnections {
   /** Idle connections kept by a thread. */
   private static final int MAX_IDLE = 64;
 
-  /** Connections of a thread, in use or idle. */
+  /**
+   * Connections of a thread, in use or idle; without those that were upgraded, which may last for
+   * hours, and are bounded by their clients' connections.
+   */
   private static final int MAX_OPEN = 512;
 
   /** Requests of a thread that wait for a connection. */
@@ -46,37 +45,30 @@ final class OriginPool {
    */
   private static final Duration MAX_IDLE_TIME = Duration.ofSeconds(4);
 
-  private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+  /** A request's headers go out before its body, and shall not wait for it. */
+  private static final OptionMap SOCKET = OptionMap.create(Options.TCP_NODELAY, true);
 
-  private final URI origin;
-  private final String name;
-  private final @Nullable UndertowXnioSsl tls;
-
-  /** Whether TLS with the origin worked when last looked at, and nothing has failed since. */
-  private volatile boolean checked;
-
+  private final OriginAddress origin;
   private final ConcurrentMap<XnioIoThread, Local> locals = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
-  OriginPool(URI origin, @Nullable UndertowXnioSsl tls) {
+  OriginPool(OriginAddress origin) {
     this.origin = origin;
-    this.name = origin.toString();
-    this.tls = tls;
   }
 
-  /** A route to the origin that serves one attempt of one request. */
-  Attempt route(boolean onFreshConnection) {
-    return new Attempt(onFreshConnection);
+  @Override
+  public Attempt route(OriginConnections.@Nullable Attempt failed) {
+    return new Attempt(failed != null);
   }
 
-  /** Closes idle connections now, and those in use when their request ends. */
-  void close() {
+  @Override
+  public void close() {
     closed = true;
     locals.forEach((thread, local) -> thread.execute(local::closeIdle));
   }
 
   /** One attempt. Confined to its request. */
-  final class Attempt implements Route {
+  private final class Attempt implements OriginConnections.Attempt {
     private final boolean onFreshConnection;
     private boolean reused;
 
@@ -85,18 +77,13 @@ final class OriginPool {
     }
 
     @Override
-    public boolean endsAtOrigin() {
-      return true;
-    }
-
-    @Override
-    public boolean reused() {
+    public boolean mayBeRepeated() {
       return reused;
     }
 
     @Override
     public String name() {
-      return name;
+      return origin.toString();
     }
 
     @Override
@@ -106,7 +93,7 @@ final class OriginPool {
 
     @Override
     public GatewayException failure(Exception cause) {
-      return OriginPool.this.failure(cause);
+      return origin.failure(cause);
     }
 
     @Override
@@ -115,27 +102,10 @@ final class OriginPool {
     }
   }
 
-  private GatewayException failure(Exception cause) {
-    if (cause instanceof GatewayException known) {
-      return known;
-    }
-    checked = false;
-    if (CertificateCheck.isAboutCertificate(cause)) {
-      return new GatewayException(
-          ErrorCode.ORIGIN_CERTIFICATE, "no trusted connection to " + origin, cause);
-    }
-    return cause instanceof SocketTimeoutException
-        ? new GatewayException(
-            ErrorCode.ORIGIN_TIMEOUT,
-            "no connection to " + origin + " in " + CONNECT_TIMEOUT,
-            cause)
-        : new GatewayException(ErrorCode.ORIGIN_UNREACHABLE, "no connection to " + origin, cause);
-  }
-
   /** The connections of one I/O thread; only that thread calls. */
   private final class Local {
     private final XnioIoThread thread;
-    private final Deque<Idle> idle = new ArrayDeque<>();
+    private final Deque<Pooled> idle = new ArrayDeque<>();
     private final Deque<Runnable> waiting = new ArrayDeque<>();
     private int open;
     private boolean sweeping;
@@ -145,10 +115,10 @@ final class OriginPool {
     }
 
     void open(Attempt attempt, HttpServerExchange exchange, Route.Opened opened) {
-      ClientConnection kept = attempt.onFreshConnection ? null : pollIdle();
+      Pooled kept = attempt.onFreshConnection ? null : pollIdle();
       if (kept != null) {
         attempt.reused = true;
-        opened.opened(new PooledLease(kept));
+        opened.opened(kept);
       } else if (open < MAX_OPEN) {
         open++;
         resolveAndConnect(exchange, opened);
@@ -161,40 +131,21 @@ final class OriginPool {
       }
     }
 
-    private @Nullable ClientConnection pollIdle() {
-      for (Idle next = idle.pollLast(); next != null; next = idle.pollLast()) {
+    private @Nullable Pooled pollIdle() {
+      for (Pooled next = idle.pollLast(); next != null; next = idle.pollLast()) {
         if (next.connection.isOpen()) {
-          return next.connection;
+          return next;
         }
       }
       return null;
     }
 
-    /**
-     * What may block comes first, on a worker: the look-up of the name fills the JDK's cache, so
-     * that connecting does not block the I/O thread.
-     */
     private void resolveAndConnect(HttpServerExchange exchange, Route.Opened opened) {
-      try {
-        exchange
-            .getConnection()
-            .getWorker()
-            .execute(
-                () -> {
-                  try {
-                    InetAddress.getByName(origin.getHost());
-                    if (tls != null && !checked) {
-                      CertificateCheck.check(tls.getSslContext(), origin, CONNECT_TIMEOUT);
-                      checked = true;
-                    }
-                    thread.execute(() -> connect(exchange, opened));
-                  } catch (UnknownHostException | SSLException e) {
-                    thread.execute(() -> failed(e, opened));
-                  }
-                });
-      } catch (RejectedExecutionException e) {
-        failed(e, opened);
-      }
+      origin.prepare(
+          exchange.getConnection().getWorker(),
+          thread,
+          () -> connect(exchange, opened),
+          failure -> failed(failure, opened));
     }
 
     private void connect(HttpServerExchange exchange, Route.Opened opened) {
@@ -203,11 +154,11 @@ final class OriginPool {
         UndertowClient.getInstance()
             .connect(
                 connecting,
-                origin,
+                origin.uri(),
                 thread,
-                tls,
+                origin.tls(),
                 exchange.getConnection().getByteBufferPool(),
-                OptionMap.EMPTY);
+                SOCKET);
       } catch (RuntimeException e) {
         connecting.failed(new IOException(e));
       }
@@ -226,20 +177,6 @@ final class OriginPool {
       }
     }
 
-    private void release(ClientConnection connection, boolean intact) {
-      if (intact
-          && connection.isOpen()
-          && !connection.isUpgraded()
-          && !closed
-          && idle.size() < MAX_IDLE) {
-        idle.add(new Idle(connection, System.nanoTime()));
-        sweepLater();
-      } else {
-        IoUtils.safeClose(connection);
-      }
-      serveNext();
-    }
-
     private void sweepLater() {
       if (!sweeping) {
         sweeping = true;
@@ -250,8 +187,8 @@ final class OriginPool {
     private void sweep() {
       sweeping = false;
       long limit = System.nanoTime() - MAX_IDLE_TIME.toNanos();
-      for (Idle oldest = idle.peek();
-          oldest != null && oldest.since - limit <= 0;
+      for (Pooled oldest = idle.peek();
+          oldest != null && oldest.idleSince - limit <= 0;
           oldest = idle.peek()) {
         IoUtils.safeClose(idle.remove().connection);
       }
@@ -276,7 +213,7 @@ final class OriginPool {
         this.timeout =
             thread.executeAfter(
                 () -> failed(new SocketTimeoutException("connecting")),
-                CONNECT_TIMEOUT.toMillis(),
+                OriginAddress.CONNECT_TIMEOUT.toMillis(),
                 TimeUnit.MILLISECONDS);
       }
 
@@ -292,9 +229,10 @@ final class OriginPool {
         }
         answered = true;
         timeout.remove();
+        Pooled pooled = new Pooled(connection);
         // Called on this thread, as all events of the connection are.
-        connection.addCloseListener(gone -> open--);
-        opened.opened(new PooledLease(connection));
+        connection.addCloseListener(gone -> pooled.leave());
+        opened.opened(pooled);
       }
 
       @Override
@@ -310,10 +248,13 @@ final class OriginPool {
       }
     }
 
-    private final class PooledLease implements Route.Lease {
+    /** A connection of the pool, leased or idle. */
+    private final class Pooled implements Route.Lease {
       private final ClientConnection connection;
+      private boolean counted = true;
+      private long idleSince;
 
-      PooledLease(ClientConnection connection) {
+      Pooled(ClientConnection connection) {
         this.connection = connection;
       }
 
@@ -323,11 +264,55 @@ final class OriginPool {
       }
 
       @Override
+      public void upgraded() {
+        leave();
+      }
+
+      void leave() {
+        if (counted) {
+          counted = false;
+          open--;
+          serveNext();
+        }
+      }
+
+      @Override
       public void release(boolean intact) {
-        Local.this.release(connection, intact);
+        if (intact
+            && connection.isOpen()
+            && !connection.isUpgraded()
+            && !closed
+            && idle.size() < MAX_IDLE) {
+          idleSince = System.nanoTime();
+          idle.add(this);
+          sweepLater();
+          serveNext();
+        } else {
+          leave();
+          closeSoon();
+        }
+      }
+
+      /** Not now, since Undertow may be about to tell more of the connection. */
+      private void closeSoon() {
+        try {
+          thread.execute(this::closeAtOnce);
+        } catch (RejectedExecutionException e) {
+          closeAtOnce(); // the thread has ended
+        }
+      }
+
+      /**
+       * Undertow would wait up to 10 seconds for the end of an answer that nobody wants, and leave
+       * the origin at work on it; it lets go of a connection that is to be upgraded.
+       */
+      private void closeAtOnce() {
+        try {
+          IoUtils.safeClose(connection.performUpgrade());
+        } catch (IOException e) {
+          IoUtils.safeClose(connection); // is closed already
+        }
       }
     }
   }
-
-  private record Idle(ClientConnection connection, long since) {}
 }

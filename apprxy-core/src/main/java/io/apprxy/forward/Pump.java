@@ -31,6 +31,9 @@ final class Pump {
   private boolean ending;
   private boolean done;
 
+  /** Since when the sink takes nothing though there is something for it; 0 if it does. */
+  private long stalledSince;
+
   /**
    * What happens to a pump; all on its thread, and after {@code finished} or a failure nothing
    * more.
@@ -79,6 +82,14 @@ final class Pump {
               handOver();
             });
     run();
+  }
+
+  /**
+   * How long the sink has taken nothing, though there is something for it, in nanoseconds; 0 if
+   * there is nothing. Called on the pump's thread.
+   */
+  long stalledFor() {
+    return stalledSince == 0 || done ? 0 : System.nanoTime() - stalledSince;
   }
 
   /** Moves nothing more, and tells nobody. Called on the pump's thread. */
@@ -146,10 +157,11 @@ final class Pump {
   private boolean write(ByteBuffer bytes) {
     try {
       if (sink.write(bytes) > 0) {
+        stalledSince = 0;
         events.progress(0);
         return true;
       }
-      sink.resumeWrites();
+      awaitSink();
       return false;
     } catch (IOException | RuntimeException e) {
       return failSink(e);
@@ -159,9 +171,7 @@ final class Pump {
   /** What was written goes out now: the next byte of an event stream may be an hour away. */
   private boolean flushAndAwaitSource() {
     try {
-      if (!sink.flush()) {
-        sink.resumeWrites();
-      }
+      flush();
     } catch (IOException | RuntimeException e) {
       return failSink(e);
     }
@@ -169,11 +179,26 @@ final class Pump {
     return false;
   }
 
+  private boolean flush() throws IOException {
+    if (!sink.flush()) {
+      awaitSink();
+      return false;
+    }
+    stalledSince = 0;
+    return true;
+  }
+
+  private void awaitSink() {
+    if (stalledSince == 0) {
+      stalledSince = System.nanoTime() | 1; // is never 0
+    }
+    sink.resumeWrites();
+  }
+
   private boolean finish() {
     try {
       sink.shutdownWrites();
-      if (!sink.flush()) {
-        sink.resumeWrites();
+      if (!flush()) {
         return false;
       }
     } catch (IOException | RuntimeException e) {

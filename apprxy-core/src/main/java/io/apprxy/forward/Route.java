@@ -19,33 +19,14 @@ public interface Route {
    */
   boolean carriesUpgrades();
 
-  /** Whether the origin itself answers at the other end, and no connector before it. */
-  default boolean endsAtOrigin() {
-    return false;
-  }
-
   /** What it means to the user that this route failed, before or after the request was sent. */
   GatewayException failure(Exception cause);
-
-  /**
-   * Whether the connection that was opened had served others before: then the hop may just have
-   * closed it, and that it failed says nothing about the hop.
-   */
-  default boolean reused() {
-    return false;
-  }
 
   /**
    * Opens the route for one request. Called on the exchange's I/O thread; answers on that thread,
    * once, in bounded time.
    */
   void open(HttpServerExchange exchange, Opened opened);
-
-  /**
-   * The request has ended before the route was open. What is opened nevertheless is released. No
-   * effect on a route that is open. Called on the exchange's I/O thread.
-   */
-  default void cancel() {}
 
   /** Gets a connection, or the reason why there is none. */
   interface Opened {
@@ -59,14 +40,8 @@ public interface Route {
   interface Lease {
     ClientConnection connection();
 
-    /** The response has begun, with this status. */
-    default void answered(int status) {}
-
-    /**
-     * No response began, and it was not because of the client. Called once at most, and never after
-     * {@link #answered}.
-     */
-    default void failed(GatewayException cause) {}
+    /** The connection has switched protocols: it serves this request for as long as it lasts. */
+    default void upgraded() {}
 
     /**
      * The request has ended. Called once.

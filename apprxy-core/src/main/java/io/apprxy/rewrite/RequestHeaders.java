@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** What of a client's headers may travel. For the engine. */
 public final class RequestHeaders {
@@ -50,18 +51,23 @@ public final class RequestHeaders {
   }
 
   /**
-   * Whether the request asks to switch to WebSocket (RFC 6455 §4.1). To be asked before the headers
-   * are cleaned; the forwarder writes its own {@code Upgrade} and {@code Connection}. No other
-   * upgrade is forwarded.
+   * The one protocol that the request asks to switch to (RFC 9110 §7.8; RFC 6455 §4.1), or null. To
+   * be asked before the headers are cleaned; the forwarder writes its own {@code Upgrade} and
+   * {@code Connection}.
    */
-  public static boolean isWebSocket(String method, HeaderMap headers) {
-    return method.equals("GET")
-        && headers.count(Headers.UPGRADE) == 1
-        && "websocket".equalsIgnoreCase(headers.getFirst(Headers.UPGRADE))
-        && HopByHop.names(headers, Headers.CONNECTION).contains("upgrade")
-        && headers.count(Headers.SEC_WEB_SOCKET_KEY) == 1
-        && !headers.contains(Headers.TRANSFER_ENCODING)
-        && !hasBody(headers);
+  public static @Nullable String upgrade(String method, HeaderMap headers) {
+    String protocol = headers.getFirst(Headers.UPGRADE);
+    if (protocol == null
+        || headers.count(Headers.UPGRADE) > 1
+        || protocol.indexOf(',') >= 0
+        || !HopByHop.names(headers, Headers.CONNECTION).contains("upgrade")
+        || headers.contains(Headers.TRANSFER_ENCODING)
+        || hasBody(headers)) {
+      return null;
+    }
+    boolean webSocket = protocol.equalsIgnoreCase("websocket");
+    boolean handshake = method.equals("GET") && headers.count(Headers.SEC_WEB_SOCKET_KEY) == 1;
+    return webSocket && !handshake ? null : protocol;
   }
 
   /** A body before the switch would stand where the origin expects frames. */

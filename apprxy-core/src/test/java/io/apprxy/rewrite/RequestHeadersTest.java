@@ -259,34 +259,41 @@ class RequestHeadersTest {
 
   @Test
   void webSocketHandshake_isKnown() {
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith())).isTrue();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Content-Length: 0"))).isTrue();
+    assertThat(upgrade("GET", handshakeWith())).isEqualTo("websocket");
+    assertThat(upgrade("GET", handshakeWith("Content-Length: 0"))).isEqualTo("websocket");
   }
 
   @Test
-  void anythingElse_isNoWebSocketHandshake() {
-    assertThat(RequestHeaders.isWebSocket("POST", handshakeWith())).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Content-Length: 5"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Transfer-Encoding: chunked")))
-        .isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Upgrade: h2c"))).isFalse();
-    assertThat(RequestHeaders.isWebSocket("GET", handshakeWith("Sec-WebSocket-Key: second")))
-        .isFalse();
+  void webSocketHandshake_thatIsNotWhole_isNone() {
+    assertThat(upgrade("POST", handshakeWith())).isNull();
+    assertThat(upgrade("GET", handshakeWith("Content-Length: 5"))).isNull();
+    assertThat(upgrade("GET", handshakeWith("Transfer-Encoding: chunked"))).isNull();
+    assertThat(upgrade("GET", handshakeWith("Upgrade: h2c"))).isNull();
+    assertThat(upgrade("GET", handshakeWith("Sec-WebSocket-Key: second"))).isNull();
+    assertThat(upgrade("GET", headers("Connection: Upgrade", "Upgrade: websocket"))).isNull();
+    assertThat(upgrade("GET", headers("Upgrade: websocket", "Sec-WebSocket-Key: x"))).isNull();
+  }
+
+  @Test
+  void upgradeToOneProtocol_isKnown_whateverTheMethod() {
+    assertThat(upgrade("POST", headers("Connection: Upgrade", "Upgrade: SPDY/3.1")))
+        .isEqualTo("SPDY/3.1");
+  }
+
+  @Test
+  void upgradeToOneOfSeveralProtocols_orWithABody_isNone() {
+    assertThat(upgrade("GET", headers("Connection: Upgrade", "Upgrade: tcp, h2c"))).isNull();
+    assertThat(upgrade("POST", headers("Connection: Upgrade", "Upgrade: tcp", "Content-Length: 5")))
+        .isNull();
     assertThat(
-            RequestHeaders.isWebSocket("GET", headers("Connection: Upgrade", "Upgrade: websocket")))
-        .isFalse();
-    assertThat(
-            RequestHeaders.isWebSocket(
-                "GET", headers("Upgrade: websocket", "Sec-WebSocket-Key: x")))
-        .isFalse();
-    assertThat(
-            RequestHeaders.isWebSocket(
-                "GET", headers("Connection: Upgrade", "Upgrade: h2c", "Sec-WebSocket-Key: x")))
-        .isFalse();
-    assertThat(
-            RequestHeaders.isWebSocket(
-                "GET",
-                headers("Connection: Upgrade", "Upgrade: websocket, h2c", "Sec-WebSocket-Key: x")))
-        .isFalse();
+            upgrade(
+                "POST",
+                headers("Connection: Upgrade", "Upgrade: tcp", "Transfer-Encoding: chunked")))
+        .isNull();
+    assertThat(upgrade("GET", headers("Upgrade: tcp"))).isNull();
+  }
+
+  private static String upgrade(String method, HeaderMap headers) {
+    return RequestHeaders.upgrade(method, headers);
   }
 }

@@ -3,7 +3,6 @@ package io.apprxy.tunnel;
 import io.apprxy.SignOn;
 import io.apprxy.forward.CertificateCheck;
 import io.apprxy.forward.LastHop;
-import io.apprxy.observe.Meters;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.ClientExchange;
@@ -76,7 +75,7 @@ public final class Connector implements AutoCloseable {
   private Connector(Builder settings) {
     this.settings = settings;
     this.tls = new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, settings.trust);
-    this.lastHop = new LastHop(settings.signOn, settings.originTls, Meters.none());
+    this.lastHop = new LastHop(settings.signOn, settings.originTls);
   }
 
   /** A builder with the defaults. */

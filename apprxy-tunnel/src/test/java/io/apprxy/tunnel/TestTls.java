@@ -28,6 +28,10 @@ final class TestTls {
   private final KeyPair caKey = newKey();
   private final X509Certificate ca = certificate("CN=test CA", caKey, "CN=test CA", caKey, null);
 
+  X509Certificate ca() {
+    return ca;
+  }
+
   /** A server's context, with a certificate for this host name. */
   SSLContext server(String host) {
     try {
