@@ -3,6 +3,7 @@ package io.apprxy.forward;
 import io.undertow.UndertowOptions;
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.connector.PooledByteBuffer;
+import io.undertow.protocols.http2.AbstractHttp2StreamSinkChannel;
 import io.undertow.protocols.http2.AbstractHttp2StreamSourceChannel;
 import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.protocols.http2.Http2HeadersStreamSinkChannel;
@@ -16,6 +17,7 @@ import io.undertow.util.HeaderMap;
 import java.io.IOException;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,6 +43,10 @@ public class IsolatingChannel extends Http2Channel {
   private final FrameGuard guard;
   private final Map<Integer, Waiting> waiting = new ConcurrentHashMap<>();
   private final int maxRequests;
+
+  /** Of the I/O thread. */
+  private boolean flushDue;
+
   private boolean openingStream;
   private int wouldGoAway = NONE;
 
@@ -108,6 +114,58 @@ public class IsolatingChannel extends Http2Channel {
   /** Whether there was a request at all. */
   final boolean hasOpenedStream() {
     return opened != 0;
+  }
+
+  // ---- frames that are written together
+
+  /**
+   * Writes what is queued when the thread has dealt with all events at hand, so that the small
+   * frames of many streams share a system call and a TLS record, at both ends. Whatever ends a
+   * stream or the connection has it written before.
+   */
+  @Override
+  public void flush() {
+    if (Thread.currentThread() != getIoThread()) {
+      super.flush();
+    } else if (!flushDue) {
+      flushDue = true;
+      try {
+        getIoThread().execute(this::flushNow);
+      } catch (RejectedExecutionException e) {
+        flushNow(); // the thread is about to end
+      }
+    }
+  }
+
+  private void flushNow() {
+    if (Thread.currentThread() == getIoThread() && flushDue) {
+      flushDue = false;
+      if (isOpen()) {
+        super.flush();
+      }
+    }
+  }
+
+  /** A full buffer goes out at once: its stream has more to send. */
+  @Override
+  protected void queueFrame(AbstractHttp2StreamSinkChannel frame) throws IOException {
+    super.queueFrame(frame);
+    if (frame.isBufferFull()) {
+      flushNow();
+    }
+  }
+
+  /** A stream whose request were dropped before it has gone out would hold up every later one. */
+  @Override
+  public void sendRstStream(int stream, int code) {
+    flushNow();
+    super.sendRstStream(stream, code);
+  }
+
+  @Override
+  public void close() throws IOException {
+    flushNow(); // such as GOAWAY
+    super.close();
   }
 
   // ---- streams that the peer resets
