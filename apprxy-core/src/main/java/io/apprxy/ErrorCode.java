@@ -152,6 +152,16 @@ public enum ErrorCode {
       "APX-707", 409, "This key was certified before.", "Make a new key for each certificate."),
   TOO_MANY_ATTEMPTS(
       "APX-708", 429, "There were too many attempts from this address.", "Try again in a minute."),
+  CONNECTOR_OUTDATED(
+      "APX-711",
+      403,
+      "This connector is older than the gateway supports.",
+      "Update it: the gateway tells the versions that it recommends and supports."),
+  CHECK_IN_REFUSED(
+      "APX-712",
+      400,
+      "What the connector says of itself cannot be understood.",
+      "Update or repair the connector."),
 
   SHUTTING_DOWN("APX-901", 503, "The gateway is shutting down.", "Try again in a moment."),
   INTERNAL(

@@ -40,6 +40,7 @@ public final class SharedChannel extends IsolatingChannel {
   private @Nullable Peer peer;
   private volatile int maxStreams = Integer.MAX_VALUE;
   private int uncredited;
+  private long framesArrived;
 
   /** What a peer says of the whole connection. Called on the connection's I/O thread. */
   interface Peer {
@@ -118,6 +119,7 @@ public final class SharedChannel extends IsolatingChannel {
       tell(peer, goAwayFrames.parsed(bytes.position() - begin, frame != null));
     }
     if (frame != null) {
+      framesArrived++;
       credit((int) frame.getFrameLength()); // is that of DATA, and 0 of all other frames
     }
     return frame;
@@ -180,6 +182,11 @@ public final class SharedChannel extends IsolatingChannel {
       }
     }
     return channel;
+  }
+
+  /** Counts the frames of the peer: signs of life. On the connection's I/O thread. */
+  public long framesArrived() {
+    return framesArrived;
   }
 
   /** How many requests the peer takes at once. */

@@ -1,22 +1,14 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.SignOn;
-import io.apprxy.forward.CertificateCheck;
 import io.apprxy.forward.LastHop;
-import io.undertow.client.ClientCallback;
-import io.undertow.client.ClientConnection;
-import io.undertow.client.ClientExchange;
-import io.undertow.client.ClientRequest;
-import io.undertow.client.UndertowClient;
 import io.undertow.connector.ByteBufferPool;
-import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
-import io.undertow.util.HeaderMap;
-import io.undertow.util.Headers;
-import io.undertow.util.Methods;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.OperatingSystemMXBean;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -28,18 +20,12 @@ import java.util.LinkedHashSet;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
-import java.util.function.Consumer;
-import java.util.regex.Pattern;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,13 +41,16 @@ import org.xnio.XnioWorker;
  */
 public final class Connector implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.connector");
+  private static final int BUFFER = 16 * 1024;
+
+  private static final String NO_VERSION = "0.0.0"; // of classes that are in no jar
 
   private final Builder settings;
   private final String instance = UUID.randomUUID().toString();
-  private final UndertowXnioSsl tls;
-  private final ByteBufferPool buffers = new DefaultByteBufferPool(true, 16 * 1024);
+  private final ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER);
   private final LastHop lastHop;
-  private final Set<Link> links = ConcurrentHashMap.newKeySet();
+  private final AtomicInteger active = new AtomicInteger();
+  private final long began = System.nanoTime();
 
   /** Guarded by itself; notified of every change. */
   private final Set<Link> connected = new HashSet<>();
@@ -69,12 +58,21 @@ public final class Connector implements AutoCloseable {
   /** What was last wrong. */
   private final AtomicReference<String> trouble = new AtomicReference<>("");
 
-  private volatile @Nullable XnioWorker worker;
-  private volatile boolean closing;
+  /** What gateways last said of versions. */
+  private final AtomicReference<@Nullable Versions> versions = new AtomicReference<>();
+
+  private volatile SSLContext tls;
+  private volatile String host = "unknown";
+  private @Nullable XnioWorker worker;
+  private @Nullable Dialer dialer;
+  private @Nullable Nodes nodes;
+  private boolean closing;
+
+  private record Versions(@Nullable Version recommended, @Nullable Version least) {}
 
   private Connector(Builder settings) {
     this.settings = settings;
-    this.tls = new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, settings.trust);
+    this.tls = settings.trust;
     this.lastHop = new LastHop(settings.signOn, settings.originTls);
   }
 
@@ -95,19 +93,19 @@ public final class Connector implements AutoCloseable {
     }
     XnioWorker started = newWorker();
     worker = started;
-    for (URI gateway : settings.gateways) {
-      for (int i = 0; i < settings.connections; i++) {
-        dial(gateway, started);
-      }
-    }
+    dialer = new Dialer(started, settings.resolver, settings.proxy());
+    started.execute(() -> host = hostName());
+    nodes = new Nodes(this, dialer, started.getIoThread(), settings.gateways);
+    nodes.start();
     return this;
   }
 
-  private void dial(URI gateway, XnioWorker with) {
-    Link link = new Link(gateway, this, with.getIoThread());
-    links.add(link);
-    if (!closing) {
-      link.start();
+  /** May ask a name server. */
+  private static String hostName() {
+    try {
+      return CheckIn.hostName(InetAddress.getLocalHost().getHostName());
+    } catch (UnknownHostException e) {
+      return "unknown";
     }
   }
 
@@ -151,36 +149,22 @@ public final class Connector implements AutoCloseable {
    */
   @Override
   public synchronized void close() {
-    XnioWorker running = worker;
-    if (closing || running == null) {
+    if (closing || worker == null || nodes == null) {
       return;
     }
     closing = true;
-    links.forEach(Link::stop);
+    nodes.leave();
     try {
-      announceDrain();
+      // The gateways close the connections, each after its last request.
       if (!await(Wire.DRAIN, connected::isEmpty)) {
         LOG.warn("requests are still in flight after {}; their connections are closed", Wire.DRAIN);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    links.forEach(Link::close);
+    nodes.close();
     lastHop.close();
-    running.shutdown();
-  }
-
-  private void announceDrain() throws InterruptedException {
-    if (!isConnected()) {
-      return;
-    }
-    CompletableFuture<?>[] told =
-        settings.gateways.stream().map(this::announceDrain).toArray(CompletableFuture<?>[]::new);
-    try {
-      CompletableFuture.allOf(told).get(Wire.SILENCE.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (ExecutionException | TimeoutException e) {
-      LOG.warn("a gateway could not be told that this connector leaves: {}", e.toString());
-    }
+    worker.shutdown();
   }
 
   private boolean await(Duration timeout, BooleanSupplier condition) throws InterruptedException {
@@ -197,76 +181,26 @@ public final class Connector implements AutoCloseable {
     }
   }
 
-  /**
-   * On a connection of its own: the turned-around ones carry requests in the other direction only.
-   *
-   * @return completes with what the gateway answered
-   */
-  private CompletableFuture<Integer> announceDrain(URI gateway) {
-    XnioIoThread thread = Objects.requireNonNull(worker).getIoThread();
-    ClientRequest request = new ClientRequest().setMethod(Methods.POST).setPath(Wire.DRAINING_PATH);
-    identify(request.getRequestHeaders(), gateway);
-    request.getRequestHeaders().put(Headers.CONTENT_LENGTH, 0);
-    Announcement announcement = new Announcement(request);
-    resolve(
-        gateway,
-        false,
-        thread,
-        () ->
-            UndertowClient.getInstance()
-                .connect(announcement, gateway, thread, tls, buffers, OptionMap.EMPTY),
-        announcement::failed);
-    return announcement.answer;
+  // ---- what nodes and links need
+
+  Clock clock() {
+    return settings.clock;
   }
 
-  private static final class Announcement implements ClientCallback<ClientConnection> {
-    private final ClientRequest request;
-    private final CompletableFuture<Integer> answer = new CompletableFuture<>();
-
-    Announcement(ClientRequest request) {
-      this.request = request;
-    }
-
-    @Override
-    public void completed(ClientConnection connection) {
-      connection.sendRequest(
-          request,
-          new ClientCallback<>() {
-            @Override
-            public void completed(ClientExchange sent) {
-              sent.setResponseListener(onAnswer());
-            }
-
-            @Override
-            public void failed(IOException e) {
-              Announcement.this.failed(e);
-            }
-          });
-    }
-
-    private ClientCallback<ClientExchange> onAnswer() {
-      return new ClientCallback<>() {
-        @Override
-        public void completed(ClientExchange answered) {
-          answer.complete(answered.getResponse().getResponseCode());
-        }
-
-        @Override
-        public void failed(IOException e) {
-          Announcement.this.failed(e);
-        }
-      };
-    }
-
-    @Override
-    public void failed(IOException e) {
-      answer.completeExceptionally(e);
-    }
+  int connectionsPerNode() {
+    return settings.connections;
   }
 
-  // ---- what links need
+  Dialer dialer() {
+    return Objects.requireNonNull(dialer);
+  }
 
-  UndertowXnioSsl tls() {
+  XnioIoThread nextThread() {
+    return Objects.requireNonNull(worker).getIoThread();
+  }
+
+  /** For the next dial; it may be replaced while the connector runs. */
+  SSLContext tls() {
     return tls;
   }
 
@@ -275,40 +209,77 @@ public final class Connector implements AutoCloseable {
   }
 
   int bufferSize() {
-    return 16 * 1024;
-  }
-
-  /** Says who we are; the token proves it. */
-  void identify(HeaderMap headers, URI gateway) {
-    headers
-        .put(Headers.HOST, gateway.getRawAuthority())
-        .put(Headers.AUTHORIZATION, "Bearer " + settings.enrolmentToken)
-        .put(Wire.CONNECTOR_NAME, settings.name)
-        .put(Wire.CONNECTOR_INSTANCE, instance);
+    return BUFFER;
   }
 
   HttpHandler handler(ConnectorHandler.Orders orders) {
-    return new ConnectorHandler(settings.allowed, lastHop, settings.clock, orders);
+    return new ConnectorHandler(settings.allowed, lastHop, settings.clock, active, orders);
   }
 
-  void connected(Link link) {
+  /** How this connector does. */
+  CheckIn checkIn(boolean leaving) {
+    OperatingSystemMXBean system = ManagementFactory.getOperatingSystemMXBean();
+    return new CheckIn(
+        settings.name,
+        instance,
+        version(),
+        host,
+        Duration.ofNanos(System.nanoTime() - began),
+        Math.max(0, system.getSystemLoadAverage() / system.getAvailableProcessors()),
+        active.get(),
+        leaving,
+        settings.enrolmentToken);
+  }
+
+  private static String version() {
+    Version ofJar = Version.ofThisJar();
+    return ofJar == null ? NO_VERSION : ofJar.text();
+  }
+
+  void configured(Link link, Configuration configuration) {
+    boolean first;
     synchronized (connected) {
-      connected.add(link);
+      first = connected.add(link);
       connected.notifyAll();
     }
-    trouble.set("");
-    LOG.info("connector {} is connected", settings.name);
-  }
-
-  /** In place of a link that the gateway will close. */
-  void dialAnother(URI gateway) {
-    dial(gateway, Objects.requireNonNull(worker));
-  }
-
-  void disconnected(Link link, boolean forGood) {
-    if (forGood) {
-      links.remove(link);
+    if (first) {
+      trouble.set("");
+      LOG.info("connector {} is connected", settings.name);
     }
+    tellOfVersions(new Versions(configuration.recommendedVersion(), configuration.leastVersion()));
+  }
+
+  private void tellOfVersions(Versions told) {
+    if (!told.equals(versions.getAndSet(told))
+        && (told.recommended != null || told.least != null)) {
+      runOnWorker(
+          () ->
+              settings.versionListener.announced(
+                  version(), text(told.recommended), text(told.least)));
+    }
+  }
+
+  private static @Nullable String text(@Nullable Version version) {
+    return version == null ? null : version.text();
+  }
+
+  private void runOnWorker(Runnable task) {
+    try {
+      Objects.requireNonNull(worker)
+          .execute(
+              () -> {
+                try {
+                  task.run();
+                } catch (RuntimeException e) {
+                  LOG.error("a listener of this connector failed", e);
+                }
+              });
+    } catch (RejectedExecutionException e) {
+      LOG.debug("the connector is closing", e);
+    }
+  }
+
+  void disconnected(Link link) {
     synchronized (connected) {
       connected.remove(link);
       connected.notifyAll();
@@ -324,49 +295,8 @@ public final class Connector implements AutoCloseable {
     }
   }
 
-  /**
-   * Looks the gateway's name up on a worker, which fills the JDK's cache: dialling then does not
-   * block the I/O thread.
-   *
-   * @param checking whether to look at the certificate, too, because something was wrong before
-   */
-  void resolve(
-      URI gateway,
-      boolean checking,
-      XnioIoThread thread,
-      Runnable then,
-      Consumer<IOException> otherwise) {
-    try {
-      Objects.requireNonNull(worker)
-          .execute(
-              () -> {
-                try {
-                  InetAddress.getByName(gateway.getHost());
-                  if (checking) {
-                    CertificateCheck.check(settings.trust, gateway, Wire.DIAL_TIMEOUT);
-                  }
-                  handOver(thread, then);
-                } catch (UnknownHostException | SSLException e) {
-                  handOver(thread, () -> otherwise.accept(e));
-                }
-              });
-    } catch (RejectedExecutionException e) {
-      LOG.debug("the connector is closing", e);
-    }
-  }
-
-  private static void handOver(XnioIoThread thread, Runnable task) {
-    try {
-      thread.execute(task);
-    } catch (RejectedExecutionException e) {
-      LOG.debug("the connector is closing", e);
-    }
-  }
-
   /** Builds a {@link Connector}. Not thread-safe. */
   public static final class Builder {
-    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
-
     private final Set<URI> gateways = new LinkedHashSet<>();
     private final OriginAllowList allowed = new OriginAllowList();
     private SSLContext trust = jvmTrust();
@@ -376,22 +306,23 @@ public final class Connector implements AutoCloseable {
     private int connections = 4;
     private SignOn signOn = SignOn.none();
     private Clock clock = Clock.systemUTC();
+    private Resolver resolver = Resolver.ofJvm();
+    private @Nullable String proxyHost;
+    private int proxyPort;
+    private @Nullable String proxyCredentials;
+    private VersionListener versionListener = (running, recommended, least) -> {};
 
     private Builder() {}
 
     /**
      * Adds a gateway: the address of its tunnel, such as {@code https://gateway.example.com:7443}.
+     * The connector connects to every address that the name has, and to the gateways that this one
+     * advertises.
      *
      * @throws IllegalArgumentException if it is not https, or has a path
      */
     public Builder gateway(String url) {
-      URI gateway = URI.create(url);
-      if (!"https".equals(gateway.getScheme())
-          || gateway.getHost() == null
-          || !(gateway.getRawPath().isEmpty() || gateway.getRawPath().equals("/"))) {
-        throw new IllegalArgumentException("a gateway must be https://, a host and a port: " + url);
-      }
-      gateways.add(URI.create("https://" + gateway.getRawAuthority()));
+      gateways.add(GatewayAddress.parse(url));
       return this;
     }
 
@@ -415,7 +346,7 @@ public final class Connector implements AutoCloseable {
      * connector}.
      */
     public Builder name(String label) {
-      if (!NAME.matcher(label).matches()) {
+      if (!CheckIn.isName(label)) {
         throw new IllegalArgumentException(
             "a connector's name must be 1 to 64 letters, digits or . _ -: " + label);
       }
@@ -434,7 +365,7 @@ public final class Connector implements AutoCloseable {
       return this;
     }
 
-    /** How many connections to each gateway, 1 to 64. Default: 4. */
+    /** How many connections to each address of a gateway, 1 to 64. Default: 4. */
     public Builder connections(int number) {
       if (number < 1 || number > 64) {
         throw new IllegalArgumentException("connections must be 1 to 64: " + number);
@@ -451,6 +382,52 @@ public final class Connector implements AutoCloseable {
      */
     public Builder allowOrigin(String origin) {
       allowed.add(origin);
+      return this;
+    }
+
+    /**
+     * Dials gateways through an HTTP proxy, by CONNECT (RFC 9110 §9.3.6). The proxy looks up the
+     * names of gateways. Default: none.
+     *
+     * @param port 1 to 65535
+     */
+    public Builder proxy(String name, int port) {
+      if (name.isEmpty() || port < 1 || port > 65_535) {
+        throw new IllegalArgumentException(
+            "a proxy must be a host, and a port of 1 to 65535: " + name + ":" + port);
+      }
+      proxyHost = name;
+      proxyPort = port;
+      return this;
+    }
+
+    /**
+     * Proves to the proxy who this is, by Basic authentication (RFC 7617). Default: nothing is
+     * proved.
+     *
+     * @param user without a colon
+     */
+    public Builder proxyCredentials(String user, String password) {
+      if (user.isEmpty() || user.indexOf(':') >= 0) {
+        throw new IllegalArgumentException(
+            "the user of a proxy must have a character at least, and no colon");
+      }
+      proxyCredentials = user + ":" + Objects.requireNonNull(password, "password");
+      return this;
+    }
+
+    /**
+     * Is told which versions gateways recommend and support, when the first one says so and at each
+     * change. Default: nobody.
+     */
+    public Builder onVersionAnnounced(VersionListener listener) {
+      versionListener = Objects.requireNonNull(listener, "listener");
+      return this;
+    }
+
+    /** For tests: the look-up of names. */
+    Builder resolver(Resolver lookUp) {
+      resolver = lookUp;
       return this;
     }
 
@@ -472,10 +449,16 @@ public final class Connector implements AutoCloseable {
      * @throws IllegalStateException if no gateway, no enrolment token or no origin was given
      */
     public Connector build() {
+      require(
+          proxyHost != null || proxyCredentials == null, "proxy(…), if it has proxyCredentials(…)");
       require(!gateways.isEmpty(), "gateway(…)");
       require(enrolmentToken != null, "enrolmentToken(…)");
       require(!allowed.isEmpty(), "allowOrigin(…), or it would serve nothing");
       return new Connector(this);
+    }
+
+    private @Nullable HttpProxy proxy() {
+      return proxyHost == null ? null : new HttpProxy(proxyHost, proxyPort, proxyCredentials);
     }
 
     private static void require(boolean given, String setting) {

@@ -8,6 +8,7 @@ import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Responses;
 import io.apprxy.route.RequestTarget;
 import io.apprxy.route.Routes;
+import io.undertow.io.Receiver;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
@@ -19,6 +20,7 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,16 +37,30 @@ final class ConnectorHandler implements HttpHandler {
   private final OriginAllowList allowed;
   private final LastHop lastHop;
   private final Clock clock;
+  private final AtomicInteger active;
   private final Orders orders;
   private volatile @Nullable Configured configured;
 
   /** What the gateway tells, beside requests; called on the I/O thread of the connection. */
   interface Orders {
     /** The configuration was taken. */
-    void configured();
+    void configured(Configuration configuration);
 
     /** This connection will end: another one should be dialled. */
     void replace();
+
+    /**
+     * The gateway leaves.
+     *
+     * @param answer to be run, on any thread, when this connector needs it no more
+     */
+    void leaving(Runnable answer);
+
+    /** The gateway does not take this connector, and closes the connection. */
+    void refused(Refusal refusal);
+
+    /** The gateway wants to know how things are, in the answer to this request. */
+    void control(HttpServerExchange exchange);
   }
 
   private record Configured(Routes routes, Assertions assertions, Set<String> identityHeaders) {}
@@ -56,10 +72,15 @@ final class ConnectorHandler implements HttpHandler {
     }
   }
 
-  ConnectorHandler(OriginAllowList allowed, LastHop lastHop, Clock clock, Orders orders) {
+  /**
+   * @param active counts the requests of users that are under way
+   */
+  ConnectorHandler(
+      OriginAllowList allowed, LastHop lastHop, Clock clock, AtomicInteger active, Orders orders) {
     this.allowed = allowed;
     this.lastHop = lastHop;
     this.clock = clock;
+    this.active = active;
     this.orders = orders;
   }
 
@@ -70,14 +91,7 @@ final class ConnectorHandler implements HttpHandler {
 
   private void begin(HttpServerExchange exchange) {
     try {
-      if (exchange.getRequestURI().equals(Wire.CONFIGURATION_PATH)
-          && exchange.getRequestMethod().equals(Methods.PUT)) {
-        configure(exchange);
-      } else if (exchange.getRequestURI().equals(Wire.REPLACEMENT_PATH)
-          && exchange.getRequestMethod().equals(Methods.PUT)) {
-        orders.replace();
-        exchange.setStatusCode(204).endExchange();
-      } else {
+      if (!obey(exchange)) {
         serve(exchange);
       }
     } catch (GatewayException e) {
@@ -87,7 +101,48 @@ final class ConnectorHandler implements HttpHandler {
     }
   }
 
+  /**
+   * Takes what is no request of a user. The paths are the gateway's own on every host: it serves no
+   * user's request for one.
+   *
+   * @return false if it is a request of a user
+   */
+  private boolean obey(HttpServerExchange exchange) {
+    String path = exchange.getRequestURI();
+    if (path.equals(Wire.CONTROL_PATH) && exchange.getRequestMethod().equals(Methods.GET)) {
+      orders.control(exchange);
+      return true;
+    } else if (!exchange.getRequestMethod().equals(Methods.PUT)) {
+      return false;
+    }
+    switch (path) {
+      case Wire.CONFIGURATION_PATH -> read(exchange, this::configure);
+      case Wire.REFUSAL_PATH ->
+          read(exchange, (whole, json) -> orders.refused(Refusal.fromJson(json)));
+      case Wire.REPLACEMENT_PATH -> {
+        orders.replace();
+        done(exchange);
+      }
+      case Wire.LEAVING_PATH ->
+          orders.leaving(() -> exchange.getIoThread().execute(() -> done(exchange)));
+      default -> {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static void done(HttpServerExchange exchange) {
+    exchange.setStatusCode(204).endExchange();
+  }
+
   private void serve(HttpServerExchange exchange) {
+    active.incrementAndGet();
+    exchange.addExchangeCompleteListener(
+        (completed, next) -> {
+          active.decrementAndGet();
+          next.proceed();
+        });
     Configured current = configured;
     RequestTarget target = target(exchange);
     Application application = current == null ? null : current.routes().find(target);
@@ -121,7 +176,7 @@ final class ConnectorHandler implements HttpHandler {
         host == null ? List.of() : List.copyOf(host));
   }
 
-  private void configure(HttpServerExchange exchange) {
+  private void read(HttpServerExchange exchange, Receiver.FullStringCallback then) {
     if (exchange.getRequestContentLength() < 0
         || exchange.getRequestContentLength() > MAX_CONFIGURATION) {
       exchange.setStatusCode(413).endExchange();
@@ -130,24 +185,29 @@ final class ConnectorHandler implements HttpHandler {
     exchange
         .getRequestReceiver()
         .receiveFullString(
-            (received, json) -> take(received, json), (failed, e) -> brokenOff(failed, e));
+            (received, json) -> take(received, json, then), (failed, e) -> brokenOff(failed, e));
   }
 
-  private void take(HttpServerExchange exchange, String json) {
+  private static void take(
+      HttpServerExchange exchange, String json, Receiver.FullStringCallback then) {
     try {
-      Configuration configuration = Configuration.fromJson(json);
-      configured =
-          new Configured(
-              Routes.of(configuration.applications()),
-              new Assertions(configuration.keys(), clock),
-              configuration.identityHeaders());
-      warnOfForbidden(configuration);
-      orders.configured();
-      exchange.setStatusCode(204).endExchange();
+      then.handle(exchange, json);
+      done(exchange);
     } catch (IllegalArgumentException e) {
-      LOG.warn("the gateway sent a configuration that cannot be used", e);
+      LOG.warn("the gateway said something at {} that cannot be used", exchange.getRequestURI(), e);
       exchange.setStatusCode(400).endExchange();
     }
+  }
+
+  private void configure(HttpServerExchange exchange, String json) {
+    Configuration configuration = Configuration.fromJson(json);
+    configured =
+        new Configured(
+            Routes.of(configuration.applications()),
+            new Assertions(configuration.keys(), clock),
+            configuration.identityHeaders());
+    warnOfForbidden(configuration);
+    orders.configured(configuration);
   }
 
   private void warnOfForbidden(Configuration configuration) {
@@ -163,7 +223,7 @@ final class ConnectorHandler implements HttpHandler {
   }
 
   private static void brokenOff(HttpServerExchange exchange, IOException e) {
-    LOG.debug("a configuration broke off", e);
+    LOG.debug("an order broke off", e);
     IoUtils.safeClose(exchange.getConnection());
     exchange.endExchange();
   }

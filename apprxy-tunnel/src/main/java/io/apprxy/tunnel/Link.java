@@ -1,264 +1,226 @@
 package io.apprxy.tunnel;
 
-import io.apprxy.forward.CertificateCheck;
 import io.apprxy.forward.SharedChannel;
-import io.undertow.client.ClientCallback;
-import io.undertow.client.ClientConnection;
-import io.undertow.client.ClientExchange;
-import io.undertow.client.ClientRequest;
-import io.undertow.client.ClientResponse;
-import io.undertow.client.UndertowClient;
-import io.undertow.protocols.http2.Http2Channel;
+import io.undertow.server.HttpServerExchange;
 import io.undertow.server.protocol.http2.Http2ReceiveListener;
-import io.undertow.util.Headers;
-import io.undertow.util.Methods;
 import java.io.IOException;
-import java.net.SocketTimeoutException;
+import java.net.InetSocketAddress;
 import java.net.URI;
-import java.time.Duration;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.xnio.IoUtils;
-import org.xnio.OptionMap;
-import org.xnio.StreamConnection;
-import org.xnio.XnioExecutor;
 import org.xnio.XnioIoThread;
+import org.xnio.ssl.SslConnection;
 
 /**
- * One connection to one gateway, kept up: dial, turn around, serve, and when it ends wait and dial
- * again. All state belongs to its I/O thread.
+ * One connection to one gateway, from its dial to its end: turned around (the gateway is the HTTP/2
+ * client on it: draft-thomson-ptth-potato), it serves requests and the gateway's orders. All state
+ * belongs to its I/O thread.
  */
-final class Link {
+final class Link implements Node.Connection {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.connector");
-  private static final Duration FIRST_WAIT = Duration.ofMillis(250);
-  private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
-
-  /** A gateway that refuses us will hardly think better of it soon. */
-  private static final Duration REFUSED_WAIT = Duration.ofSeconds(20);
 
   private final URI gateway;
+  private final InetSocketAddress address;
   private final Connector connector;
+  private final Owner owner;
   private final XnioIoThread thread;
-  private final Backoff backoff =
-      new Backoff(FIRST_WAIT, LONGEST_WAIT, ThreadLocalRandom.current());
-  private @Nullable Http2Channel channel;
-  private boolean serving;
-  private boolean stopped;
-  private boolean failed;
-  private int attempt;
+  private @Nullable CompletableFuture<SslConnection> dialling;
+  private @Nullable SharedChannel channel;
+  private @Nullable Heartbeat heartbeat;
+  private @Nullable CheckIns checkIns;
+  private boolean leaving;
+  private boolean useful;
+  private boolean ended;
 
-  Link(URI gateway, Connector connector, XnioIoThread thread) {
+  /** Who keeps links up. Called on the link's I/O thread. */
+  interface Owner {
+    /** The gateway has told what to serve: again, if it was told before. */
+    void configured(Link link, Configuration configuration);
+
+    /** The gateway wants another connection in place of this one. */
+    void toBeReplaced(Link link);
+
+    /**
+     * The gateway leaves, and waits for the answer to close its connections.
+     *
+     * @param answer to be run, on any thread, when it is needed no more
+     */
+    void gatewayLeaves(Runnable answer);
+
+    /** There is an end to this link. Called once. */
+    void ended(Link link, boolean refused);
+  }
+
+  Link(
+      URI gateway,
+      InetSocketAddress address,
+      Connector connector,
+      Owner owner,
+      XnioIoThread thread) {
     this.gateway = gateway;
+    this.address = address;
     this.connector = connector;
+    this.owner = owner;
     this.thread = thread;
   }
 
+  /** Dials. Any thread. */
   void start() {
-    thread.execute(this::dial);
-  }
-
-  /** Dials no more; an open connection goes on until the gateway closes it, or {@link #close}. */
-  void stop() {
-    thread.execute(() -> stopped = true);
-  }
-
-  void close() {
-    thread.execute(
+    onThread(
         () -> {
-          stopped = true;
+          CompletableFuture<SslConnection> connection =
+              connector
+                  .dialer()
+                  .dial(gateway, address, connector.tls(), Dialer.REVERSE_HTTP2, thread);
+          dialling = connection;
+          var unused =
+              connection.whenComplete((opened, failed) -> onThread(() -> dialled(opened, failed)));
+        });
+  }
+
+  /** Any thread. */
+  @Override
+  public void close() {
+    onThread(
+        () -> {
+          if (dialling != null) {
+            dialling.cancel(false);
+          }
           IoUtils.safeClose(channel);
         });
   }
 
-  private void dial() {
-    if (stopped) {
+  /** Any thread. */
+  @Override
+  public void leave() {
+    onThread(
+        () -> {
+          leaving = true;
+          if (checkIns != null) {
+            checkIns.send();
+          }
+        });
+  }
+
+  /** Any thread. */
+  @Override
+  public void doubt() {
+    onThread(
+        () -> {
+          if (heartbeat != null) {
+            heartbeat.doubt();
+          }
+        });
+  }
+
+  private void onThread(Runnable task) {
+    try {
+      thread.execute(task);
+    } catch (RejectedExecutionException e) {
+      LOG.debug("the connector is closing", e);
+    }
+  }
+
+  private void dialled(@Nullable SslConnection connection, @Nullable Throwable failed) {
+    if (connection == null) {
+      end(failed == null ? "" : message(failed), false);
       return;
     }
-    Dial dial = new Dial(++attempt);
-    connector.resolve(
-        gateway,
-        failed,
-        thread,
-        () ->
-            UndertowClient.getInstance()
-                .connect(
-                    dial, gateway, thread, connector.tls(), connector.buffers(), OptionMap.EMPTY),
-        dial::failed);
-  }
-
-  /** One attempt, which ends once, whatever happens how often. */
-  private final class Dial implements ClientCallback<ClientConnection> {
-    private final int number;
-    private final XnioExecutor.Key timeout;
-    private @Nullable ClientConnection connection;
-
-    Dial(int number) {
-      this.number = number;
-      this.timeout =
-          thread.executeAfter(
-              () -> failed(new SocketTimeoutException("no answer in " + Wire.DIAL_TIMEOUT)),
-              Wire.DIAL_TIMEOUT.toMillis(),
-              TimeUnit.MILLISECONDS);
-    }
-
-    private boolean isOver() {
-      return number != attempt || serving;
-    }
-
-    @Override
-    public void completed(ClientConnection opened) {
-      if (isOver() || stopped) {
-        IoUtils.safeClose(opened);
-        return;
-      }
-      connection = opened;
-      opened.sendRequest(
-          request(),
-          new ClientCallback<>() {
-            @Override
-            public void completed(ClientExchange sent) {
-              sent.setResponseListener(onResponse());
-            }
-
-            @Override
-            public void failed(IOException e) {
-              Dial.this.failed(e);
-            }
-          });
-    }
-
-    private ClientRequest request() {
-      ClientRequest request = new ClientRequest().setMethod(Methods.GET).setPath(Wire.CONNECT_PATH);
-      connector.identify(request.getRequestHeaders(), gateway);
-      request
-          .getRequestHeaders()
-          .put(Headers.CONNECTION, "Upgrade")
-          .put(Headers.UPGRADE, Wire.PTTH)
-          .put(Wire.ALPN, "h2");
-      return request;
-    }
-
-    private ClientCallback<ClientExchange> onResponse() {
-      return new ClientCallback<>() {
-        @Override
-        public void completed(ClientExchange answered) {
-          turnAround(answered);
-        }
-
-        @Override
-        public void failed(IOException e) {
-          Dial.this.failed(e);
-        }
-      };
-    }
-
-    private void turnAround(ClientExchange answered) {
-      ClientResponse response = answered.getResponse();
-      if (isOver()) {
-        IoUtils.safeClose(connection);
-      } else if (response.getResponseCode() != 101) {
-        refused(response.getResponseCode());
-      } else {
-        try {
-          StreamConnection stream = answered.getConnection().performUpgrade();
-          timeout.remove();
-          serve(stream);
-        } catch (IOException e) {
-          failed(e);
-        }
-      }
-    }
-
-    private void refused(int status) {
-      if (status == 401) {
-        connector.trouble(
-            "gateway %s does not accept the enrolment token: give this connector the token of its group"
-                .formatted(gateway));
-      } else {
-        connector.trouble(
-            "gateway %s answered %d; is it the tunnel's port?".formatted(gateway, status));
-      }
-      again(status == 503 ? backoff.next() : REFUSED_WAIT);
-    }
-
-    @Override
-    public void failed(IOException e) {
-      if (isOver()) {
-        return;
-      }
-      connector.trouble(
-          CertificateCheck.isAboutCertificate(e)
-              ? "the certificate of gateway %s is not trusted: renew it, or give its CA to trust(…): %s"
-                  .formatted(gateway, e)
-              : "gateway %s cannot be reached: %s".formatted(gateway, e));
-      again(backoff.next());
-    }
-
-    private void again(Duration wait) {
-      failed = true;
-      timeout.remove();
+    try {
+      serve(connection);
+    } catch (IOException e) {
       IoUtils.safeClose(connection);
-      redial(wait);
+      end("gateway %s cannot be reached: %s".formatted(gateway, e), false);
     }
   }
 
-  private void redial(Duration wait) {
-    if (!stopped) {
-      attempt++;
-      try {
-        thread.executeAfter(this::dial, wait.toMillis(), TimeUnit.MILLISECONDS);
-      } catch (RejectedExecutionException e) {
-        LOG.debug("the connector is closing", e);
-      }
-    }
+  private static String message(Throwable failed) {
+    return failed instanceof CancellationException ? "" : String.valueOf(failed.getMessage());
   }
 
-  /**
-   * From here on the gateway is the client (draft-kazuho-ptth-ptth): it sends the preface, and
-   * requests.
-   */
-  private void serve(StreamConnection stream) throws IOException {
-    serving = true;
-    SharedChannel http2 = SharedChannel.open(stream, connector.buffers(), null, false, Wire.HTTP2);
+  private void serve(SslConnection connection) throws IOException {
+    SharedChannel http2 =
+        SharedChannel.open(connection, connector.buffers(), null, false, Wire.HTTP2);
     channel = http2;
-    http2.setIdleTimeout(Wire.SILENCE.toMillis());
-    http2.addCloseTask(closed -> thread.execute(this::ended));
+    http2.addCloseTask(
+        closed ->
+            onThread(
+                () ->
+                    end(
+                        "gateway %s closed the connection before it said why".formatted(gateway),
+                        false)));
     http2
         .getReceiveSetter()
         .set(
             new Http2ReceiveListener(
-                http2.watching(connector.handler(new Orders())),
+                http2.watching(connector.handler(new FromGateway())),
                 Wire.HTTP2,
                 connector.bufferSize(),
                 null));
     http2.resumeReceives();
+    heartbeat = Heartbeat.of(http2, http2::framesArrived, this::gatewayIsDead);
+    thread.executeAfter(this::requireUse, Wire.DIAL_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void gatewayIsDead() {
+    connector.trouble("gateway %s does not answer any more".formatted(gateway));
+    IoUtils.safeClose(channel);
+  }
+
+  private void requireUse() {
+    if (!useful) {
+      end("gateway %s did not say what to serve".formatted(gateway), false);
+      IoUtils.safeClose(channel);
+    }
+  }
+
+  /**
+   * @param trouble told if the link was of no use
+   */
+  private void end(String trouble, boolean refused) {
+    if (!ended) {
+      ended = true;
+      if (!useful && !trouble.isEmpty()) {
+        connector.trouble(trouble);
+      }
+      owner.ended(this, refused);
+    }
   }
 
   /** What the gateway tells, beside requests. */
-  private final class Orders implements ConnectorHandler.Orders {
-    /** We know what to serve: now, and not before, the connection is of use. */
+  private final class FromGateway implements ConnectorHandler.Orders {
     @Override
-    public void configured() {
-      backoff.reset();
-      failed = false;
-      connector.connected(Link.this);
+    public void configured(Configuration configuration) {
+      useful = true;
+      owner.configured(Link.this, configuration);
     }
 
     @Override
     public void replace() {
-      stopped = true;
-      connector.dialAnother(gateway);
+      owner.toBeReplaced(Link.this);
     }
-  }
 
-  private void ended() {
-    serving = false;
-    channel = null;
-    connector.disconnected(this, stopped);
-    redial(backoff.next());
+    @Override
+    public void leaving(Runnable answer) {
+      owner.gatewayLeaves(answer);
+    }
+
+    @Override
+    public void refused(Refusal refusal) {
+      connector.trouble("gateway %s refuses this connector: %s".formatted(gateway, refusal));
+      end("", true);
+      thread.executeAfter(Link.this::close, Wire.CALL_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    @Override
+    public void control(HttpServerExchange exchange) {
+      checkIns = CheckIns.begin(exchange, () -> connector.checkIn(leaving));
+    }
   }
 }

@@ -4,16 +4,16 @@ import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.forward.HeaderLists;
 import io.apprxy.forward.Route;
+import io.apprxy.forward.SharedChannel;
 import io.undertow.client.ClientConnection;
 import io.undertow.client.http2.Http2ClientConnection;
-import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.Methods;
-import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.channels.ClosedChannelException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.xnio.IoUtils;
@@ -41,10 +41,7 @@ final class TunnelConnection implements Route {
   /** How many requests more a connection of the caller's own thread may have under way. */
   private static final int OTHER_THREAD = 32;
 
-  final String group;
-  final String connector;
-  final String instance;
-  private final Http2Channel channel;
+  private final SharedChannel channel;
   private final Http2ClientConnection http2;
   private final AtomicInteger active = new AtomicInteger();
   private final AtomicInteger served = new AtomicInteger();
@@ -52,11 +49,9 @@ final class TunnelConnection implements Route {
   private volatile boolean configured;
   private volatile boolean retired;
   private volatile boolean draining;
+  private volatile @Nullable RemoteConnector owner;
 
-  TunnelConnection(String group, String connector, String instance, Http2Channel channel) {
-    this.group = group;
-    this.connector = connector;
-    this.instance = instance;
+  TunnelConnection(SharedChannel channel) {
     this.channel = channel;
     this.http2 = new Http2ClientConnection(channel, false, "connector", null, true);
   }
@@ -65,8 +60,43 @@ final class TunnelConnection implements Route {
     channel.addCloseTask(closed -> task.run());
   }
 
+  /** Asks the connector who it is and how it does, and watches whether it is still there. */
+  void begin(ControlStream.Reader reader) {
+    ControlStream.open(http2, reader);
+    var unused =
+        Heartbeat.of(
+            channel,
+            channel::framesArrived,
+            () -> {
+              LOG.warn("{} does not answer; its connection is closed", this);
+              close();
+            });
+  }
+
+  String address() {
+    return channel.getPeerAddress(InetSocketAddress.class).getAddress().getHostAddress();
+  }
+
+  /** Whose connection it is; null until that is known. */
+  @Nullable RemoteConnector owner() {
+    return owner;
+  }
+
+  void belongsTo(RemoteConnector connector) {
+    owner = connector;
+  }
+
+  boolean isOpen() {
+    return http2.isOpen();
+  }
+
   boolean isUsable() {
     return configured && !draining && active.get() < Wire.MAX_STREAMS && http2.isOpen();
+  }
+
+  /** The requests under way. */
+  int active() {
+    return active.get();
   }
 
   /**
@@ -79,7 +109,8 @@ final class TunnelConnection implements Route {
 
   @Override
   public String name() {
-    return connector;
+    RemoteConnector connector = owner;
+    return connector == null ? "unknown" : connector.name();
   }
 
   @Override
@@ -92,7 +123,7 @@ final class TunnelConnection implements Route {
     if (cause instanceof HeaderLists.TooLargeException) {
       return new GatewayException(ErrorCode.HEADERS_TOO_LARGE, "too large for the tunnel", cause);
     }
-    return new GatewayException(ErrorCode.CONNECTOR_LOST, "lost connector " + connector, cause);
+    return new GatewayException(ErrorCode.CONNECTOR_LOST, "lost connector " + name(), cause);
   }
 
   @Override
@@ -134,14 +165,18 @@ final class TunnelConnection implements Route {
   /** Has the connector dial another connection; serves until that one is there. */
   private void retire() {
     retired = true;
-    LOG.debug("a connection of connector {} is to be replaced", connector);
+    LOG.debug("{} is to be replaced", this);
     command(Wire.REPLACEMENT_PATH, "")
         .exceptionally(
             failed -> {
-              LOG.warn("connector {} does not replace its connection", connector, failed);
+              LOG.warn("{} is not replaced", this, failed);
               drain();
               return null;
             });
+  }
+
+  boolean isDraining() {
+    return draining;
   }
 
   boolean isRetired() {
@@ -167,7 +202,7 @@ final class TunnelConnection implements Route {
             (ok, failed) -> {
               configured = failed == null;
               if (failed != null) {
-                LOG.warn("connector {} did not take its configuration", connector, failed);
+                LOG.warn("{} did not take its configuration", this, failed);
                 close();
               }
             });
@@ -183,33 +218,19 @@ final class TunnelConnection implements Route {
             });
   }
 
-  /**
-   * A connection whose peer vanished without a word is closed, so that requests stop waiting on it.
-   */
-  void keepAlive() {
-    channel
-        .getIoThread()
-        .executeAfter(this::ping, Wire.PING_INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+  /** Says that this gateway leaves; done when the connector needs it no more. */
+  CompletableFuture<Void> leave() {
+    return command(Wire.LEAVING_PATH, "");
   }
 
-  private void ping() {
-    if (!channel.isOpen()) {
-      return;
-    }
-    http2.sendPing(
-        new ClientConnection.PingListener() {
-          @Override
-          public void acknowledged() {
-            keepAlive();
-          }
+  /** Says why the connector is not taken, and closes. */
+  void refuse(Refusal refusal) {
+    var unused = command(Wire.REFUSAL_PATH, refusal.toJson()).whenComplete((ok, failed) -> close());
+  }
 
-          @Override
-          public void failed(IOException e) {
-            LOG.warn("connector {} does not answer; its connection is closed", connector);
-            close();
-          }
-        },
-        Wire.PING_INTERVAL.toMillis(),
-        TimeUnit.MILLISECONDS);
+  @Override
+  public String toString() {
+    RemoteConnector connector = owner;
+    return "a connection of " + (connector == null ? "a peer at " + address() : connector);
   }
 }

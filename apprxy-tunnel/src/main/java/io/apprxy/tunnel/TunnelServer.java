@@ -4,6 +4,7 @@ import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
+import io.apprxy.forward.AlpnProtocol;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.Listener;
 import io.apprxy.forward.Route;
@@ -12,27 +13,33 @@ import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.undertow.UndertowOptions;
 import io.undertow.client.ClientRequest;
-import io.undertow.protocols.http2.Http2Channel;
+import io.undertow.connector.ByteBufferPool;
+import io.undertow.connector.PooledByteBuffer;
 import io.undertow.server.HttpServerExchange;
-import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
 import io.undertow.util.Methods;
+import io.undertow.util.Protocols;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSession;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,27 +56,39 @@ import org.xnio.StreamConnection;
  */
 public final class TunnelServer implements Dispatcher, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
-  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+  private static final String BEARER = "Bearer ";
   private static final int MAX_CONNECTIONS = 4096;
 
   private final Builder settings;
   private final AssertionIssuer assertions;
-  private final List<TunnelConnection> connections = new CopyOnWriteArrayList<>();
+  private final Admission admission;
+  private final TunnelEvents events;
+
+  /** All that are open, those of peers that are not known yet, too. */
+  private final Set<TunnelConnection> connections = ConcurrentHashMap.newKeySet();
+
+  private final ConcurrentMap<Key, RemoteConnector> connectors = new ConcurrentHashMap<>();
+  private final Object changes = new Object();
   private volatile List<Application> applications = List.of();
   private volatile boolean closing;
   private @Nullable Listener listener;
 
+  /** One run of a connector. */
+  record Key(String group, String id, String instance) {}
+
   private TunnelServer(Builder settings) {
     this.settings = settings;
     this.assertions = new AssertionIssuer(settings.clock);
+    this.admission = new Admission(settings.tokens);
+    Set<String> groups = settings.tokens.groups();
+    this.events = new TunnelEvents(settings.clock, settings.listener, settings.meters, groups);
     MeterRegistry meters = settings.meters;
     if (meters != null) {
-      for (String group : settings.tokens.groups()) {
+      for (String group : groups) {
+        Tags tags = Tags.of("group", group);
+        meters.gauge("apprxy.tunnel.connections", tags, this, tunnel -> tunnel.usable(group));
         meters.gauge(
-            "apprxy.tunnel.connections",
-            Tags.of("group", group),
-            this,
-            tunnel -> tunnel.usable(group));
+            "apprxy.tunnel.connectors", tags, this, tunnel -> tunnel.inGroup(group).count());
       }
     }
   }
@@ -98,7 +117,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
                 .set(UndertowOptions.MAX_HEADER_SIZE, 16 * 1024)
                 .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100)
                 .getMap(),
-            this::handle);
+            this::handle,
+            new AlpnProtocol(
+                Dialer.REVERSE_HTTP2,
+                (connection, buffers, arrived) -> turnAround(connection, buffers, arrived, null)));
     return this;
   }
 
@@ -155,53 +177,65 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     return configureAll().thenRun(assertions::useNewestKey);
   }
 
+  /** The connectors that are connected to this gateway and take requests, or finish some. */
+  public List<ConnectorState> connectors() {
+    return connectors.values().stream()
+        .filter(RemoteConnector::isUp)
+        .map(RemoteConnector::state)
+        .toList();
+  }
+
   /**
    * A connector that does not take the configuration loses its connection, so all that stay have
    * it.
    */
   private CompletableFuture<Void> configureAll() {
     return CompletableFuture.allOf(
-        connections.stream()
+        connectors.values().stream()
+            .flatMap(RemoteConnector::connections)
             .map(connection -> configure(connection).exceptionally(failed -> null))
             .toArray(CompletableFuture<?>[]::new));
   }
 
   private CompletableFuture<Void> configure(TunnelConnection connection) {
+    RemoteConnector owner = Objects.requireNonNull(connection.owner());
     return connection.configure(
-        Configuration.of(assertions.publicKeys(), applications, connection.group).toJson());
+        new Configuration(
+                assertions.publicKeys(),
+                Configuration.of(owner.group, applications),
+                List.copyOf(settings.advertised),
+                settings.recommendedVersion,
+                settings.leastVersion)
+            .toJson());
   }
 
   /**
-   * The usable connection with the least burden; of a connector that was not tried yet, if there is
-   * one.
+   * The connector with the least to do, of those that were not tried yet if there is one; and of
+   * its connections the least burdened.
    */
   @Override
   public @Nullable Route route(Exchange exchange, Set<Route> tried) {
     List<String> groups = exchange.application().connectorGroups();
-    Set<String> triedInstances =
-        tried.stream()
-            .map(route -> ((TunnelConnection) route).instance)
-            .collect(Collectors.toSet());
-    TunnelConnection best = null;
-    for (TunnelConnection connection : connections) {
-      if (groups.contains(connection.group)
-          && connection.isUsable()
-          && !tried.contains(connection)
-          && (best == null || preference(triedInstances).compare(connection, best) < 0)) {
-        best = connection;
+    Set<RemoteConnector> triedConnectors = new HashSet<>();
+    tried.forEach(route -> triedConnectors.add(((TunnelConnection) route).owner()));
+    RemoteConnector best = null;
+    for (RemoteConnector connector : connectors.values()) {
+      if (groups.contains(connector.group)
+          && connector.connection(tried) != null
+          && (best == null || preference(triedConnectors).compare(connector, best) < 0)) {
+        best = connector;
       }
     }
     if (best == null && tried.isEmpty()) {
       throw new GatewayException(
           ErrorCode.NO_CONNECTOR, "no connector of " + groups + " is connected");
     }
-    return best;
+    return best == null ? null : best.connection(tried);
   }
 
-  private static Comparator<TunnelConnection> preference(Set<String> triedInstances) {
-    return Comparator.<TunnelConnection, Boolean>comparing(
-            connection -> triedInstances.contains(connection.instance))
-        .thenComparing(TunnelConnection::burden);
+  private static Comparator<RemoteConnector> preference(Set<RemoteConnector> tried) {
+    return Comparator.<RemoteConnector, Boolean>comparing(tried::contains)
+        .thenComparing(RemoteConnector::active);
   }
 
   @Override
@@ -211,112 +245,208 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         .put(Wire.ASSERTION, assertions.issue(exchange.identity(), exchange.application()));
   }
 
-  private long usable(String group) {
-    return connections.stream()
-        .filter(connection -> connection.group.equals(group) && connection.isUsable())
-        .count();
+  private Stream<RemoteConnector> inGroup(String group) {
+    return connectors.values().stream()
+        .filter(connector -> connector.group.equals(group) && connector.isUp());
+  }
+
+  private int usable(String group) {
+    return inGroup(group).mapToInt(RemoteConnector::usableConnections).sum();
   }
 
   // ---- for connectors
 
   private void handle(HttpServerExchange exchange) {
-    String group =
-        settings.tokens.group(exchange.getRequestHeaders().getFirst(Headers.AUTHORIZATION));
-    if (group == null) {
-      LOG.debug("a peer at {} has no valid enrolment token", exchange.getSourceAddress());
-      exchange.setStatusCode(401).endExchange();
-    } else if (isConnect(exchange)) {
-      connect(exchange, group);
-    } else if (exchange.getRequestMethod().equals(Methods.POST)
-        && exchange.getRequestURI().equals(Wire.DRAINING_PATH)) {
-      drain(group, exchange.getRequestHeaders().getFirst(Wire.CONNECTOR_INSTANCE));
-      exchange.setStatusCode(204).endExchange();
-    } else {
+    if (!isConnect(exchange)) {
       exchange.setStatusCode(404).endExchange();
+    } else if (closing || connections.size() >= MAX_CONNECTIONS) {
+      exchange.setStatusCode(503).endExchange();
+    } else {
+      String token = bearer(exchange);
+      try {
+        admission.admit(Admission.session(exchange), token);
+        exchange.upgradeChannel(
+            Wire.PTTH,
+            (stream, upgraded) ->
+                turnAround(stream, upgraded.getConnection().getByteBufferPool(), null, token));
+        exchange.endExchange();
+      } catch (GatewayException e) {
+        refuse(exchange, e);
+      }
     }
   }
 
   private static boolean isConnect(HttpServerExchange exchange) {
     return exchange.getRequestMethod().equals(Methods.GET)
         && exchange.getRequestURI().equals(Wire.CONNECT_PATH)
+        && exchange.getProtocol().equals(Protocols.HTTP_1_1)
         && Wire.PTTH.equals(exchange.getRequestHeaders().getFirst(Headers.UPGRADE));
   }
 
-  private void connect(HttpServerExchange exchange, String group) {
-    HeaderMap headers = exchange.getRequestHeaders();
-    String name = headers.getFirst(Wire.CONNECTOR_NAME);
-    String instance = headers.getFirst(Wire.CONNECTOR_INSTANCE);
-    if (name == null
-        || instance == null
-        || !NAME.matcher(name).matches()
-        || !NAME.matcher(instance).matches()) {
-      exchange.setStatusCode(400).endExchange();
-    } else if (closing || connections.size() >= MAX_CONNECTIONS) {
-      exchange.setStatusCode(503).endExchange();
-    } else {
-      exchange.upgradeChannel(
-          Wire.PTTH, (stream, upgraded) -> turnAround(stream, upgraded, group, name, instance));
-      exchange.endExchange();
-    }
+  private static @Nullable String bearer(HttpServerExchange exchange) {
+    String authorization = exchange.getRequestHeaders().getFirst(Headers.AUTHORIZATION);
+    return authorization != null && authorization.startsWith(BEARER)
+        ? authorization.substring(BEARER.length())
+        : null;
   }
 
+  private void refuse(HttpServerExchange exchange, GatewayException cause) {
+    Refusal refusal = Refusal.of(cause);
+    events.tell(
+        TunnelEvent.Type.REFUSED, "", "", exchange.getSourceAddress() + ": " + cause.getMessage());
+    exchange.setStatusCode(cause.code().status());
+    exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "application/problem+json");
+    exchange.getResponseSender().send(refusal.toProblem(cause.code().status()));
+  }
+
+  /**
+   * From here on this gateway is the client. Called on the connection's I/O thread.
+   *
+   * @param token what the peer has proved its group with already
+   */
   private void turnAround(
       StreamConnection stream,
-      HttpServerExchange exchange,
-      String group,
-      String name,
-      String instance) {
+      ByteBufferPool buffers,
+      @Nullable PooledByteBuffer arrived,
+      @Nullable String token) {
     try {
-      Http2Channel channel =
-          SharedChannel.open(
-              stream, exchange.getConnection().getByteBufferPool(), null, true, Wire.HTTP2);
-      TunnelConnection connection = new TunnelConnection(group, name, instance, channel);
+      SSLSession session = Admission.session(stream);
+      TunnelConnection connection =
+          new TunnelConnection(SharedChannel.open(stream, buffers, arrived, true, Wire.HTTP2));
       connection.onClose(() -> gone(connection));
       connections.add(connection);
-      connection.keepAlive();
-      configure(connection)
-          .thenRun(
-              () -> {
-                LOG.info("connector {} of group {} is connected", name, group);
-                replaceRetired(instance);
-                changed();
-              })
-          .exceptionally(failed -> null);
+      if (closing || connections.size() > MAX_CONNECTIONS) {
+        connection.close();
+        return;
+      }
+      connection.begin(
+          new ControlStream.Reader() {
+            @Override
+            public void checkedIn(CheckIn checkIn) {
+              TunnelServer.this.checkedIn(connection, session, token, checkIn);
+            }
+
+            @Override
+            public void ended(Exception cause) {
+              controlEnded(connection, cause);
+            }
+          });
     } catch (IOException e) {
-      LOG.debug("connector {} went away while it connected", name, e);
+      LOG.debug("a peer went away while it connected", e);
       IoUtils.safeClose(stream);
     }
   }
 
-  private void replaceRetired(String instance) {
-    connections.stream()
-        .filter(connection -> connection.instance.equals(instance) && connection.isRetired())
-        .forEach(TunnelConnection::drain);
+  private void checkedIn(
+      TunnelConnection connection, SSLSession session, @Nullable String token, CheckIn checkIn) {
+    RemoteConnector owner = connection.owner();
+    if (owner == null) {
+      try {
+        Admission.Peer peer = admission.admit(session, token == null ? checkIn.token() : token);
+        requireVersion(checkIn);
+        admitted(connection, peer, checkIn);
+      } catch (GatewayException e) {
+        refuse(connection, e);
+      }
+    } else {
+      owner.checkedIn(checkIn, settings.clock.instant());
+      drainIfLeaving(owner, connection, checkIn);
+    }
+  }
+
+  private void requireVersion(CheckIn checkIn) {
+    Version least = settings.leastVersion;
+    if (least != null && new Version(checkIn.version()).compareTo(least) < 0) {
+      throw new GatewayException(
+          ErrorCode.CONNECTOR_OUTDATED,
+          checkIn + " runs " + checkIn.version() + ", and the least is " + least.text());
+    }
+  }
+
+  private void admitted(TunnelConnection connection, Admission.Peer peer, CheckIn checkIn) {
+    String id = peer.id() == null ? checkIn.instance() : peer.id();
+    RemoteConnector owner =
+        connectors.compute(
+            new Key(peer.group(), id, checkIn.instance()),
+            (key, known) -> {
+              RemoteConnector connector =
+                  known == null
+                      ? new RemoteConnector(
+                          key, connection.address(), checkIn, settings.clock.instant())
+                      : known;
+              connection.belongsTo(connector);
+              connector.add(connection);
+              return connector;
+            });
+    drainIfLeaving(owner, connection, checkIn);
+    var unused = configure(connection).thenRun(() -> usable(owner)).exceptionally(failed -> null);
+  }
+
+  private void usable(RemoteConnector owner) {
+    owner.replaceRetired();
+    if (owner.setUp()) {
+      events.tell(TunnelEvent.Type.UP, owner, owner + " is connected");
+      Version recommended = settings.recommendedVersion;
+      if (recommended != null && new Version(owner.version()).compareTo(recommended) < 0) {
+        events.tell(
+            TunnelEvent.Type.VERSION_BEHIND,
+            owner,
+            "%s runs %s; %s is recommended".formatted(owner, owner.version(), recommended.text()));
+      }
+    }
+    changed();
+  }
+
+  private void drainIfLeaving(RemoteConnector owner, TunnelConnection connection, CheckIn checkIn) {
+    if (checkIn.draining() && owner.drain(connection)) {
+      events.tell(TunnelEvent.Type.DRAINING, owner, owner + " leaves");
+    }
+  }
+
+  private void controlEnded(TunnelConnection connection, Exception cause) {
+    if (cause instanceof IllegalArgumentException) {
+      refuse(
+          connection,
+          new GatewayException(ErrorCode.CHECK_IN_REFUSED, String.valueOf(cause), cause));
+    } else {
+      LOG.debug("{} has no control stream any more", connection, cause);
+      connection.close();
+    }
+  }
+
+  private void refuse(TunnelConnection connection, GatewayException cause) {
+    RemoteConnector owner = connection.owner();
+    events.tell(
+        TunnelEvent.Type.REFUSED,
+        owner == null ? "" : owner.group,
+        owner == null ? "" : owner.id,
+        connection + ": " + cause.getMessage());
+    connection.refuse(Refusal.of(cause));
   }
 
   private void gone(TunnelConnection connection) {
     connections.remove(connection);
+    RemoteConnector owner = connection.owner();
+    if (owner != null) {
+      RemoteConnector left =
+          connectors.computeIfPresent(
+              owner.key, (key, connector) -> connector.remove(connection) ? null : connector);
+      if (left == null && owner.isUp()) {
+        events.tell(TunnelEvent.Type.DOWN, owner, owner + " is not connected any more");
+      }
+    }
     changed();
-    LOG.info(
-        "a connection of connector {} of group {} has ended",
-        connection.connector,
-        connection.group);
-  }
-
-  private void drain(String group, @Nullable String instance) {
-    connections.stream()
-        .filter(
-            connection -> connection.group.equals(group) && connection.instance.equals(instance))
-        .forEach(TunnelConnection::drain);
   }
 
   /**
-   * Takes no new request; lets those in flight end for up to 30 seconds; closes. May be called
-   * twice.
+   * Has its connectors connect to other gateways, if there are others, before it lets go of them;
+   * lets requests in flight end for up to 30 seconds; closes. A gateway that uses it is closed
+   * first. May be called twice.
    */
   @Override
   public synchronized void close() {
     closing = true;
+    sayThatWeLeave();
     connections.forEach(TunnelConnection::drain);
     try {
       if (!await(Wire.DRAIN, connections::isEmpty)) {
@@ -331,23 +461,34 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     }
   }
 
+  /** The connectors go on to serve: they are waited for before anything is taken from them. */
+  private void sayThatWeLeave() {
+    CompletableFuture<?>[] told =
+        connections.stream()
+            .map(connection -> connection.leave().exceptionally(failed -> null))
+            .toArray(CompletableFuture<?>[]::new);
+    CompletableFuture.allOf(told)
+        .completeOnTimeout(null, Wire.LEAVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
+        .join();
+  }
+
   private boolean await(Duration timeout, BooleanSupplier condition) throws InterruptedException {
     long end = System.nanoTime() + timeout.toNanos();
-    synchronized (connections) {
+    synchronized (changes) {
       while (!condition.getAsBoolean()) {
         long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
         if (left <= 0) {
           return false;
         }
-        connections.wait(left);
+        changes.wait(left);
       }
       return true;
     }
   }
 
   private void changed() {
-    synchronized (connections) {
-      connections.notifyAll();
+    synchronized (changes) {
+      changes.notifyAll();
     }
   }
 
@@ -359,6 +500,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     private final EnrolmentTokens tokens = new EnrolmentTokens();
     private @Nullable MeterRegistry meters;
     private Clock clock = Clock.systemUTC();
+    private Consumer<TunnelEvent> listener = event -> {};
+    private final Set<URI> advertised = new LinkedHashSet<>();
+    private @Nullable Version recommendedVersion;
+    private @Nullable Version leastVersion;
 
     private Builder() {}
 
@@ -395,13 +540,64 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       return this;
     }
 
-    /** Takes the gauge {@code apprxy.tunnel.connections} (group). Default: nothing is metered. */
+    /**
+     * Tells connectors the address of the tunnel of a gateway that serves the same applications,
+     * such as {@code https://gateway-2.example.com:7443}: they connect to it, too. May be called
+     * for up to 16 gateways; its own address may be among them. Default: none.
+     *
+     * @throws IllegalArgumentException if it is not https, or has a path
+     */
+    public Builder advertise(String url) {
+      advertised.add(GatewayAddress.parse(url));
+      if (advertised.size() > Configuration.MAX_GATEWAYS) {
+        throw new IllegalArgumentException(
+            "at most " + Configuration.MAX_GATEWAYS + " gateways can be advertised");
+      }
+      return this;
+    }
+
+    /**
+     * The version of apprxy that connectors should have, by semver.org. They are told, and an older
+     * one raises {@link TunnelEvent.Type#VERSION_BEHIND}. Default: none.
+     *
+     * @throws IllegalArgumentException if it is no version
+     */
+    public Builder recommendVersion(String version) {
+      recommendedVersion = new Version(version);
+      return this;
+    }
+
+    /**
+     * The oldest version of apprxy that a connector may have, by semver.org: older ones are
+     * refused. Default: none.
+     *
+     * @throws IllegalArgumentException if it is no version
+     */
+    public Builder leastVersion(String version) {
+      leastVersion = new Version(version);
+      return this;
+    }
+
+    /**
+     * Is told what happens to connectors. Called on I/O threads, by several at once: it must not
+     * block. What it throws is logged. Default: nobody.
+     */
+    public Builder listener(Consumer<TunnelEvent> events) {
+      listener = Objects.requireNonNull(events, "events");
+      return this;
+    }
+
+    /**
+     * Takes the gauges {@code apprxy.tunnel.connections} and {@code apprxy.tunnel.connectors}
+     * (group), and the counter {@code apprxy.tunnel.events} (type, group). Default: nothing is
+     * metered.
+     */
     public Builder meters(MeterRegistry registry) {
       meters = Objects.requireNonNull(registry, "registry");
       return this;
     }
 
-    /** Tells the time of assertions. Default: the system's. */
+    /** Tells the time of assertions and events. Default: the system's. */
     public Builder clock(Clock source) {
       clock = Objects.requireNonNull(source, "source");
       return this;
@@ -410,7 +606,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     /**
      * The server, not started.
      *
-     * @throws IllegalStateException if no TLS or no enrolment token was given
+     * @throws IllegalStateException if no TLS or no enrolment token was given, or if the
+     *     recommended version is older than the least
      */
     public TunnelServer build() {
       if (tls == null) {
@@ -420,6 +617,16 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       if (tokens.groups().isEmpty()) {
         throw new IllegalStateException(
             "a tunnel server needs enrolmentToken(…), or no connector could prove itself");
+      }
+      if (recommendedVersion != null
+          && leastVersion != null
+          && recommendedVersion.compareTo(leastVersion) < 0) {
+        throw new IllegalStateException(
+            "recommendVersion("
+                + recommendedVersion.text()
+                + ") is older than leastVersion("
+                + leastVersion.text()
+                + ")");
       }
       return new TunnelServer(this);
     }

@@ -5,22 +5,22 @@ import io.undertow.UndertowOptions;
 import io.undertow.util.HttpString;
 import java.time.Duration;
 import org.xnio.OptionMap;
+import tools.jackson.databind.JsonNode;
 
 /** What both ends of the tunnel agree on. */
 final class Wire {
   static final String CONNECT_PATH = "/.apprxy/connect";
   static final String ENROL_PATH = "/.apprxy/enrol";
   static final String RENEW_PATH = "/.apprxy/renew";
-  static final String DRAINING_PATH = "/.apprxy/draining";
+  static final String CONTROL_PATH = "/.apprxy/control";
+  static final String LEAVING_PATH = "/.apprxy/leaving";
+  static final String REFUSAL_PATH = "/.apprxy/refusal";
   static final String REPLACEMENT_PATH = "/.apprxy/replacement";
   static final String CONFIGURATION_PATH = "/.apprxy/configuration";
 
   /** The token that turns a connection around (draft-kazuho-ptth-ptth). */
   static final String PTTH = "ptth";
 
-  static final HttpString ALPN = new HttpString("ALPN");
-  static final HttpString CONNECTOR_NAME = new HttpString("apprxy-connector-name");
-  static final HttpString CONNECTOR_INSTANCE = new HttpString("apprxy-connector-instance");
   static final HttpString ASSERTION = new HttpString("apprxy-assertion");
   static final HttpString ERROR = new HttpString("apprxy-error");
 
@@ -30,11 +30,11 @@ final class Wire {
   /** How long either side waits for the answer to what it says beside users' requests. */
   static final Duration CALL_TIMEOUT = Duration.ofSeconds(8);
 
-  /** The gateway asks for a sign of life this often, and waits as long for it. */
-  static final Duration PING_INTERVAL = Duration.ofSeconds(4);
+  /** A connector says this often how it does. */
+  static final Duration CHECK_IN_INTERVAL = Duration.ofSeconds(5);
 
-  /** A connector that hears nothing for this long, not even a ping, takes the gateway for dead. */
-  static final Duration SILENCE = Duration.ofSeconds(12);
+  /** What a gateway that leaves waits for its connectors to be connected elsewhere. */
+  static final Duration LEAVE_TIMEOUT = Duration.ofSeconds(5);
 
   /** What an orderly close waits for requests in flight. */
   static final Duration DRAIN = Duration.ofSeconds(30);
@@ -59,4 +59,16 @@ final class Wire {
           .getMap();
 
   private Wire() {}
+
+  /**
+   * The text of a JSON string.
+   *
+   * @throws IllegalArgumentException if the value is no string
+   */
+  static String text(JsonNode value) {
+    if (!value.isString()) {
+      throw new IllegalArgumentException("a string was expected");
+    }
+    return value.stringValue();
+  }
 }

@@ -1,0 +1,156 @@
+package io.apprxy.tunnel;
+
+import io.apprxy.forward.Route;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A connector as its gateway sees it: one run of one, with all its connections. It is what requests
+ * are balanced among. Thread-safe.
+ */
+final class RemoteConnector {
+  final TunnelServer.Key key;
+  final String id;
+  final String group;
+  private final String address;
+  private final List<TunnelConnection> connections = new CopyOnWriteArrayList<>();
+  private final AtomicBoolean up = new AtomicBoolean();
+  private final AtomicBoolean draining = new AtomicBoolean();
+  private volatile CheckIn latest;
+  private volatile Instant lastSeen;
+
+  RemoteConnector(TunnelServer.Key key, String address, CheckIn first, Instant now) {
+    this.key = key;
+    this.id = key.id();
+    this.group = key.group();
+    this.address = address;
+    this.latest = first;
+    this.lastSeen = now;
+  }
+
+  String name() {
+    return latest.name();
+  }
+
+  String version() {
+    return latest.version();
+  }
+
+  // ---- for requests
+
+  boolean isUsable() {
+    for (TunnelConnection connection : connections) {
+      if (connection.isUsable()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The requests of this gateway that are under way. */
+  int active() {
+    int sum = 0;
+    for (TunnelConnection connection : connections) {
+      sum += connection.active();
+    }
+    return sum;
+  }
+
+  /** The usable connection with the least burden for the calling thread. */
+  @Nullable TunnelConnection connection(Set<Route> tried) {
+    TunnelConnection best = null;
+    for (TunnelConnection connection : connections) {
+      if (connection.isUsable()
+          && !tried.contains(connection)
+          && (best == null || connection.burden() < best.burden())) {
+        best = connection;
+      }
+    }
+    return best;
+  }
+
+  Stream<TunnelConnection> connections() {
+    return connections.stream();
+  }
+
+  int usableConnections() {
+    return (int) connections.stream().filter(TunnelConnection::isUsable).count();
+  }
+
+  // ---- what becomes of it
+
+  void add(TunnelConnection connection) {
+    connections.add(connection);
+  }
+
+  /** The answer is whether it was the last. */
+  boolean remove(TunnelConnection connection) {
+    connections.remove(connection);
+    return connections.isEmpty();
+  }
+
+  void checkedIn(CheckIn checkIn, Instant now) {
+    latest = checkIn;
+    lastSeen = now;
+  }
+
+  /**
+   * It can be sent requests.
+   *
+   * @return whether it could not before
+   */
+  boolean setUp() {
+    draining.set(false);
+    return up.compareAndSet(false, true);
+  }
+
+  boolean isUp() {
+    return up.get();
+  }
+
+  /**
+   * One of its connections takes no new request, and closes after its last one.
+   *
+   * @return whether the connector leaves by it, and did not before
+   */
+  boolean drain(TunnelConnection connection) {
+    connection.drain();
+    return isDraining() && draining.compareAndSet(false, true);
+  }
+
+  private boolean isDraining() {
+    return connections.stream().allMatch(TunnelConnection::isDraining);
+  }
+
+  /** A connection that was to be replaced has served its time when another one is there. */
+  void replaceRetired() {
+    connections.stream().filter(TunnelConnection::isRetired).forEach(TunnelConnection::drain);
+  }
+
+  ConnectorState state() {
+    CheckIn said = latest;
+    return new ConnectorState(
+        id,
+        said.name(),
+        group,
+        said.version(),
+        said.host(),
+        address,
+        said.uptime(),
+        said.load(),
+        said.active(),
+        usableConnections(),
+        lastSeen,
+        isDraining() ? ConnectorState.Phase.DRAINING : ConnectorState.Phase.UP);
+  }
+
+  @Override
+  public String toString() {
+    return "connector " + name() + " of group " + group;
+  }
+}
