@@ -2,15 +2,24 @@ package io.apprxy.examples;
 
 import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.tunnel.Connector;
+import io.apprxy.tunnel.UpdateException;
+import io.apprxy.tunnel.Updater;
+import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /**
  * A connector as a process of its own, for the gateway of {@link GatewayExample}. Start as many as
@@ -57,6 +66,40 @@ public final class ConnectorExample implements Callable<Integer> {
   private @Nullable Path enrolmentTokenFile;
 
   @Option(
+      names = "--update-url",
+      description =
+          "Where the manifest of releases is, as SignRelease writes it. Default: no updates")
+  private @Nullable URI updateUrl;
+
+  @Option(
+      names = "--update-key",
+      description = "PEM files with the public keys that releases are signed with")
+  private List<Path> updateKeys = List.of();
+
+  @Option(
+      names = "--update-ca",
+      description = "A PEM file with the CA of the releases' server. Default: the JVM's trust")
+  private @Nullable Path updateCa;
+
+  @Option(
+      names = "--release-directory",
+      description = "Where to keep releases; each connector has its own")
+  private @Nullable Path releaseDirectory;
+
+  @Option(
+      names = "--update-trial",
+      defaultValue = "60",
+      description =
+          "Seconds that a new release has to be connected, or the former one runs again. Default: ${DEFAULT-VALUE}")
+  private int updateTrial;
+
+  /** Says that a launcher has started this process, which keeps releases. */
+  @Option(names = "--launched", hidden = true)
+  private boolean launched;
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
       names = "--directory",
       description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
@@ -68,6 +111,27 @@ public final class ConnectorExample implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    if (updateUrl == null) {
+      return connect(null);
+    }
+    ReleaseDirectory releases =
+        ReleaseDirectory.in(
+            Objects.requireNonNull(releaseDirectory, "--update-url needs --release-directory"));
+    return launched ? connect(releases) : launcher(releases).run();
+  }
+
+  /** Starts this program again, and again, in the release that there is then. */
+  private ReleaseLauncher launcher(ReleaseDirectory releases) {
+    List<String> arguments =
+        new ArrayList<>(Objects.requireNonNull(spec).commandLine().getParseResult().originalArgs());
+    arguments.add("--launched");
+    return new ReleaseLauncher(
+        releases, ConnectorExample.class, arguments, Duration.ofSeconds(updateTrial));
+  }
+
+  /** Serves until it is told to stop, or until there is a new release. */
+  private int connect(@Nullable ReleaseDirectory releases) throws Exception {
+    CompletableFuture<Integer> end = new CompletableFuture<>();
     DemoSetup.privateDirectory(directory);
     SSLContext trust =
         gatewayCa == null ? DemoCertificates.in(directory).trust() : PemFiles.trust(gatewayCa);
@@ -79,10 +143,53 @@ public final class ConnectorExample implements Callable<Integer> {
             .enrolmentToken(enrolmentToken())
             .signOn(new HeaderSignOn());
     origins.forEach(origin -> builder.allowOrigin(origin.toString()));
+    if (releases != null) {
+      Updater updater = updater(releases);
+      builder.onUpdateTurn(version -> update(version, updater, releases, end));
+    }
     Connector connector = builder.build().start();
 
     System.out.println("The connector dials " + gateway + ", and serves " + origins);
-    return DemoSetup.serveUntilStopped(connector);
+    if (releases != null) {
+      DemoSetup.endWithParent();
+      if (connector.awaitConnected(Duration.ofSeconds(updateTrial))) {
+        releases.sayUp(ConnectorExample.class);
+      }
+    }
+    return DemoSetup.serveUntil(end, connector);
+  }
+
+  private Updater updater(ReleaseDirectory releases) throws Exception {
+    Updater.Builder builder =
+        Updater.builder()
+            .manifest(Objects.requireNonNull(updateUrl).toString())
+            .directory(releases.path());
+    for (Path key : updateKeys) {
+      builder.key(PemFiles.publicKey(key));
+    }
+    if (updateCa != null) {
+      builder.trust(PemFiles.trust(updateCa));
+    }
+    return builder.build();
+  }
+
+  /** It is this connector's turn: the new release is put in place, and then this one ends. */
+  private static void update(
+      String version, Updater updater, ReleaseDirectory releases, CompletableFuture<Integer> end)
+      throws UpdateException {
+    Updater.Release release = updater.update(version);
+    try {
+      if (releases.hasFailed(release.file())) {
+        throw new UpdateException(
+            UpdateException.Reason.NOT_STARTED,
+            release.version() + " was tried out and did not come up: publish a newer release");
+      }
+      releases.makeNext(release.file());
+    } catch (IOException e) {
+      throw new UpdateException(
+          UpdateException.Reason.NOT_WRITTEN, "the release directory cannot be written: " + e);
+    }
+    end.complete(ReleaseLauncher.RESTART);
   }
 
   private String enrolmentToken() throws Exception {

@@ -14,7 +14,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
@@ -145,10 +145,26 @@ final class DemoSetup {
   }
 
   /** Waits until the process is told to stop, then closes these, the first one first. */
-  static int serveUntilStopped(AutoCloseable... servers) throws InterruptedException {
+  static int serveUntilStopped(AutoCloseable... servers) {
+    return serveUntil(new CompletableFuture<>(), servers);
+  }
+
+  /** The same, or until it wants to stop by itself, with an exit code. */
+  static int serveUntil(CompletableFuture<Integer> end, AutoCloseable... servers) {
     Runtime.getRuntime().addShutdownHook(new Thread(() -> closeAll(servers), "shutdown"));
-    new CountDownLatch(1).await();
-    return 0;
+    int code = end.join();
+    closeAll(servers);
+    return code;
+  }
+
+  /** Ends this process, in order, when the one that has started it is gone. */
+  static void endWithParent() {
+    ProcessHandle.current()
+        .parent()
+        .ifPresent(
+            parent -> {
+              var unused = parent.onExit().thenRun(() -> System.exit(0));
+            });
   }
 
   static void closeAll(AutoCloseable... servers) {

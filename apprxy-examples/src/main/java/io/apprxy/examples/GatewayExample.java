@@ -66,6 +66,11 @@ public final class GatewayExample implements Callable<Integer> {
   private String connectorGroup = "";
 
   @Option(
+      names = "--recommended-version",
+      description = "The version that connectors should update themselves to. Default: none")
+  private @Nullable String recommendedVersion;
+
+  @Option(
       names = "--group",
       defaultValue = "staff",
       description = "Groups that may use it. Default: ${DEFAULT-VALUE}")
@@ -130,13 +135,16 @@ public final class GatewayExample implements Callable<Integer> {
     String published =
         externalUrl == null ? "https://localhost:" + port + "/" : externalUrl.toString();
 
-    TunnelServer tunnel =
+    TunnelServer.Builder connectors =
         TunnelServer.builder()
             .host(host)
             .port(tunnelPort)
             .tls(tls)
-            .enrolmentToken(connectorGroup, enrolmentToken())
-            .build();
+            .enrolmentToken(connectorGroup, enrolmentToken());
+    if (recommendedVersion != null) {
+      connectors.recommendVersion(recommendedVersion);
+    }
+    TunnelServer tunnel = connectors.build();
 
     Gateway gateway =
         Gateway.builder()

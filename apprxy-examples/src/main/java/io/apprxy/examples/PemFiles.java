@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.security.PrivateKey;
+import java.security.PublicKey;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
@@ -21,6 +22,7 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
+import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
 import org.bouncycastle.openssl.PEMKeyPair;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
@@ -103,7 +105,18 @@ final class PemFiles {
     }
   }
 
-  private static PrivateKey privateKey(Path file) throws IOException {
+  /** A public key, as {@code openssl pkey -pubout} writes it. */
+  static PublicKey publicKey(Path file) throws IOException {
+    try (Reader reader = Files.newBufferedReader(file);
+        PEMParser pem = new PEMParser(reader)) {
+      if (pem.readObject() instanceof SubjectPublicKeyInfo info) {
+        return new JcaPEMKeyConverter().getPublicKey(info);
+      }
+      throw new IOException(file + " must begin with a public key");
+    }
+  }
+
+  static PrivateKey privateKey(Path file) throws IOException {
     try (Reader reader = Files.newBufferedReader(file);
         PEMParser pem = new PEMParser(reader)) {
       Object key = pem.readObject();

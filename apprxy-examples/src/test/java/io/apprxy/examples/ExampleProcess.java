@@ -1,5 +1,6 @@
 package io.apprxy.examples;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,6 +9,7 @@ import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
 
 /** An example in a process of its own, as a user starts it. */
 final class ExampleProcess implements AutoCloseable {
@@ -15,15 +17,23 @@ final class ExampleProcess implements AutoCloseable {
   private final Path log;
 
   ExampleProcess(Class<?> example, Path log, String... arguments) throws IOException {
+    this("", example, log, arguments);
+  }
+
+  /**
+   * @param jar what stands before the class path of the tests, or empty
+   */
+  ExampleProcess(String jar, Class<?> example, Path log, String... arguments) throws IOException {
     this.log = log;
+    String classPath =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     List<String> command =
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx256m",
                 "-cp",
-                System.getProperty(
-                    "surefire.test.class.path", System.getProperty("java.class.path")),
+                jar.isEmpty() ? classPath : jar + File.pathSeparator + classPath,
                 example.getName()));
     command.addAll(List.of(arguments));
     process =
@@ -46,6 +56,19 @@ final class ExampleProcess implements AutoCloseable {
   /** Waits until it has ended by itself. */
   void awaitEnd() throws InterruptedException {
     process.waitFor();
+  }
+
+  /** Waits for it to end by itself; its exit code. */
+  int awaitExit() throws InterruptedException {
+    if (!process.waitFor(SeparateProcesses.PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+      throw new AssertionError("still running, having said: " + output());
+    }
+    return process.exitValue();
+  }
+
+  /** The processes that it has started. */
+  Stream<ProcessHandle> children() {
+    return process.children();
   }
 
   /** Ends it as a power cut would. */

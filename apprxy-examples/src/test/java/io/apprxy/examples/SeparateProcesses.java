@@ -24,6 +24,7 @@ final class SeparateProcesses implements AutoCloseable {
   private final Path directory;
   private final DemoCertificates certificates;
   private final DemoProvider provider;
+  final ExampleProcess gateway;
   private final int tunnelPort;
   private final List<ExampleProcess> processes = new ArrayList<>();
 
@@ -32,8 +33,9 @@ final class SeparateProcesses implements AutoCloseable {
    *
    * @param origin what it publishes
    * @param temporary a directory for certificates, secrets and logs
+   * @param settings more for the gateway
    */
-  SeparateProcesses(URI origin, Path temporary) throws Exception {
+  SeparateProcesses(URI origin, Path temporary, String... settings) throws Exception {
     this.origin = origin;
     this.temporary = temporary;
     directory = DemoSetup.privateDirectory(temporary.resolve("demo"));
@@ -45,22 +47,29 @@ final class SeparateProcesses implements AutoCloseable {
     provider =
         DemoProvider.start(
             0, certificates.server(), DemoProvider.Client.gateway("apprxy-demo", secret, home));
-    ExampleProcess gateway =
-        start(
-            GatewayExample.class,
-            "--port=" + port,
-            "--tunnel-port=" + tunnelPort,
-            "--internal-url=" + origin,
-            "--issuer=" + provider.issuer());
+    List<String> all = new ArrayList<>(List.of(settings));
+    all.add("--port=" + port);
+    all.add("--tunnel-port=" + tunnelPort);
+    all.add("--internal-url=" + origin);
+    all.add("--issuer=" + provider.issuer());
+    gateway = start("", GatewayExample.class, all);
     await(gateway, "The gateway serves");
   }
 
   ExampleProcess startConnector() throws Exception {
-    ExampleProcess connector =
-        start(
-            ConnectorExample.class,
-            "--gateway=https://localhost:" + tunnelPort,
-            "--allow-origin=" + origin);
+    return startConnector("");
+  }
+
+  /**
+   * A connector whose own classes come from another jar.
+   *
+   * @param jar or empty, for those of this build
+   */
+  ExampleProcess startConnector(String jar, String... settings) throws Exception {
+    List<String> all = new ArrayList<>(List.of(settings));
+    all.add("--gateway=https://localhost:" + tunnelPort);
+    all.add("--allow-origin=" + origin);
+    ExampleProcess connector = start(jar, ConnectorExample.class, all);
     await(connector, "is connected");
     return connector;
   }
@@ -76,16 +85,17 @@ final class SeparateProcesses implements AutoCloseable {
     return certificates;
   }
 
-  private ExampleProcess start(Class<?> example, String... arguments) throws Exception {
-    List<String> all = new ArrayList<>(List.of(arguments));
+  private ExampleProcess start(String jar, Class<?> example, List<String> arguments)
+      throws Exception {
+    List<String> all = new ArrayList<>(arguments);
     all.add("--directory=" + directory);
     Path log = temporary.resolve("process-" + processes.size() + ".log");
-    ExampleProcess process = new ExampleProcess(example, log, all.toArray(String[]::new));
+    ExampleProcess process = new ExampleProcess(jar, example, log, all.toArray(String[]::new));
     processes.add(process);
     return process;
   }
 
-  private static void await(ExampleProcess process, String output) throws Exception {
+  static void await(ExampleProcess process, String output) throws Exception {
     until(
         () -> {
           assertThat(process.isAlive()).as("alive, having said: %s", process.output()).isTrue();
@@ -97,9 +107,9 @@ final class SeparateProcesses implements AutoCloseable {
   static void until(Callable<Boolean> condition, Callable<String> what) throws Exception {
     long deadline = System.nanoTime() + Duration.ofSeconds(PATIENCE_SECONDS).toNanos();
     while (!condition.call()) {
-      assertThat(System.nanoTime())
-          .as("deadline of waiting for %s", what.call())
-          .isLessThan(deadline);
+      if (System.nanoTime() > deadline) {
+        throw new AssertionError("waited in vain for " + what.call());
+      }
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
     }
   }

@@ -16,6 +16,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param load the system's load average per processor
  * @param active the requests that it serves
  * @param draining whether it leaves
+ * @param updates whether it can update itself
+ * @param update what became of its last turn to do so
  * @param token proves the group, where no certificate does
  */
 record CheckIn(
@@ -27,6 +29,8 @@ record CheckIn(
     double load,
     int active,
     boolean draining,
+    boolean updates,
+    UpdateReport update,
     @Nullable String token) {
   static final int MAX_LENGTH = 4 * 1024;
 
@@ -74,7 +78,9 @@ record CheckIn(
             .put("uptime", uptime.toSeconds())
             .put("load", load)
             .put("active", active)
-            .put("draining", draining);
+            .put("draining", draining)
+            .put("updates", updates);
+    update.toJson(line.putObject("update"));
     if (token != null) {
       line.put("token", token);
     }
@@ -89,6 +95,7 @@ record CheckIn(
     try {
       JsonNode all = JSON.readTree(line);
       JsonNode token = all.get("token");
+      JsonNode update = all.get("update");
       return new CheckIn(
           text(all, "name"),
           text(all, "instance"),
@@ -98,6 +105,8 @@ record CheckIn(
           all.required("load").doubleValue(),
           all.required("active").intValue(),
           all.required("draining").booleanValue(),
+          all.path("updates").booleanValue(false),
+          update == null ? UpdateReport.NONE : UpdateReport.fromJson(update),
           token == null ? null : Wire.text(token));
     } catch (JacksonException | IllegalArgumentException | ArithmeticException e) {
       throw new IllegalArgumentException("a line of the control stream is no check-in", e);

@@ -63,6 +63,12 @@ public final class Connector implements AutoCloseable {
 
   private volatile SSLContext tls;
   private volatile String host = "unknown";
+
+  private final Object updating = new Object();
+
+  /** What became of the last turn to update itself; changed while {@code updating} is locked. */
+  private volatile UpdateReport update = UpdateReport.NONE;
+
   private @Nullable XnioWorker worker;
   private @Nullable Dialer dialer;
   private @Nullable Nodes nodes;
@@ -228,12 +234,48 @@ public final class Connector implements AutoCloseable {
         Math.max(0, system.getSystemLoadAverage() / system.getAvailableProcessors()),
         active.get(),
         leaving,
+        settings.updateListener != null,
+        update,
         settings.enrolmentToken);
   }
 
   private static String version() {
     Version ofJar = Version.ofThisJar();
     return ofJar == null ? NO_VERSION : ofJar.text();
+  }
+
+  /** A gateway gives the turn to update itself; two of them may mean the same one. */
+  void update(int attempt, String version) {
+    UpdateListener listener = settings.updateListener;
+    synchronized (updating) {
+      if (listener == null
+          || attempt != update.attempt() + 1
+          || update.state() == UpdateReport.State.STARTED) {
+        return;
+      }
+      update = update.started(version);
+    }
+    checkIn();
+    LOG.info("connector {} is to update itself to {}", settings.name, version);
+    runOnWorker(
+        () -> {
+          try {
+            listener.update(version);
+          } catch (UpdateException | RuntimeException e) {
+            LOG.warn("connector {} was not updated to {}", settings.name, version, e);
+            synchronized (updating) {
+              update = update.failed(e);
+            }
+            checkIn();
+          }
+        });
+  }
+
+  /** Says to all gateways that something has changed. */
+  private void checkIn() {
+    synchronized (connected) {
+      connected.forEach(Link::checkIn);
+    }
   }
 
   void configured(Link link, Configuration configuration) {
@@ -311,6 +353,7 @@ public final class Connector implements AutoCloseable {
     private int proxyPort;
     private @Nullable String proxyCredentials;
     private VersionListener versionListener = (running, recommended, least) -> {};
+    private @Nullable UpdateListener updateListener;
 
     private Builder() {}
 
@@ -422,6 +465,14 @@ public final class Connector implements AutoCloseable {
      */
     public Builder onVersionAnnounced(VersionListener listener) {
       versionListener = Objects.requireNonNull(listener, "listener");
+      return this;
+    }
+
+    /**
+     * Updates this connector when gateways give it the turn. Default: nobody, and no turn is given.
+     */
+    public Builder onUpdateTurn(UpdateListener listener) {
+      updateListener = Objects.requireNonNull(listener, "listener");
       return this;
     }
 

@@ -59,6 +59,13 @@ final class ConnectorHandler implements HttpHandler {
     /** The gateway does not take this connector, and closes the connection. */
     void refused(Refusal refusal);
 
+    /**
+     * It is this connector's turn to update itself.
+     *
+     * @param attempt the number of the turn; the one after the last that was reported
+     */
+    void update(int attempt, String version);
+
     /** The gateway wants to know how things are, in the answer to this request. */
     void control(HttpServerExchange exchange);
   }
@@ -119,6 +126,7 @@ final class ConnectorHandler implements HttpHandler {
       case Wire.CONFIGURATION_PATH -> read(exchange, this::configure);
       case Wire.REFUSAL_PATH ->
           read(exchange, (whole, json) -> orders.refused(Refusal.fromJson(json)));
+      case Wire.UPDATE_PATH -> read(exchange, this::update);
       case Wire.REPLACEMENT_PATH -> {
         orders.replace();
         done(exchange);
@@ -220,6 +228,11 @@ final class ConnectorHandler implements HttpHandler {
             application.internalUrl());
       }
     }
+  }
+
+  private void update(HttpServerExchange exchange, String json) {
+    UpdateTurns.Order order = UpdateTurns.Order.fromJson(json);
+    orders.update(order.attempt(), order.version().text());
   }
 
   private static void brokenOff(HttpServerExchange exchange, IOException e) {

@@ -108,6 +108,16 @@ final class Link implements Node.Connection {
         });
   }
 
+  /** Says how the connector does, since it has changed. Any thread. */
+  void checkIn() {
+    onThread(
+        () -> {
+          if (checkIns != null) {
+            checkIns.send();
+          }
+        });
+  }
+
   /** Any thread. */
   @Override
   public void doubt() {
@@ -216,6 +226,11 @@ final class Link implements Node.Connection {
       connector.trouble("gateway %s refuses this connector: %s".formatted(gateway, refusal));
       end("", true);
       thread.executeAfter(Link.this::close, Wire.CALL_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    @Override
+    public void update(int attempt, String version) {
+      connector.update(attempt, version);
     }
 
     @Override

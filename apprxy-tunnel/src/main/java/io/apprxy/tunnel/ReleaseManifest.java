@@ -81,25 +81,19 @@ record ReleaseManifest(
 
   private static ReleaseManifest parse(String json) {
     JsonNode whole = JSON.readTree(json);
-    String version = text(whole, "version");
-    String file = text(whole, "file");
+    String version = Wire.text(whole.required("version"));
+    String file = Wire.text(whole.required("file"));
     String name = file.substring(file.lastIndexOf('/') + 1);
     require(FILE.matcher(file).matches() && file.length() <= MAX_FILE_LENGTH, "file", file);
     // So that no release is ever written over another.
     require(name.contains(version), "the name of the file lacks the version", file);
     long size = whole.required("size").longValue();
     require(size > 0, "size", size);
-    String sha256 = text(whole, "sha256");
+    String sha256 = Wire.text(whole.required("sha256"));
     require(SHA_256.matcher(sha256).matches(), "sha256", sha256);
     int java = whole.required("java").intValue();
-    Instant expires = Instant.parse(text(whole, "expires"));
+    Instant expires = Instant.parse(Wire.text(whole.required("expires")));
     return new ReleaseManifest(new Version(version), file, size, sha256, java, expires);
-  }
-
-  private static String text(JsonNode whole, String field) {
-    JsonNode value = whole.required(field);
-    require(value.isString(), field, value);
-    return value.stringValue();
   }
 
   private static void require(boolean right, String what, Object value) {

@@ -82,6 +82,31 @@ final class RemoteConnector {
     return (int) connections.stream().filter(TunnelConnection::isUsable).count();
   }
 
+  // ---- for updates
+
+  UpdateTurns.Member member() {
+    CheckIn said = latest;
+    return new UpdateTurns.Member(
+        id,
+        toString(),
+        key.instance(),
+        new Version(said.version()),
+        said.updates(),
+        isUsable(),
+        said.update());
+  }
+
+  /** Tells it that it is its turn; if that does not arrive, it will be told again. */
+  void update(UpdateTurns.Order order) {
+    connections.stream()
+        .filter(TunnelConnection::isUsable)
+        .findFirst()
+        .ifPresent(
+            connection -> {
+              var unused = connection.update(order).exceptionally(failed -> null);
+            });
+  }
+
   // ---- what becomes of it
 
   void add(TunnelConnection connection) {

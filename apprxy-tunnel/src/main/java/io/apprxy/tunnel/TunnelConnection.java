@@ -218,6 +218,11 @@ final class TunnelConnection implements Route {
             });
   }
 
+  /** Tells the connector that it is its turn to update itself. */
+  CompletableFuture<Void> update(UpdateTurns.Order order) {
+    return command(Wire.UPDATE_PATH, order.toJson());
+  }
+
   /** Says that this gateway leaves; done when the connector needs it no more. */
   CompletableFuture<Void> leave() {
     return command(Wire.LEAVING_PATH, "");

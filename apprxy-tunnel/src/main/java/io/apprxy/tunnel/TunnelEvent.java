@@ -33,6 +33,14 @@ public record TunnelEvent(Type type, Instant time, String group, String connecto
     /** A connector runs an older version than is recommended. */
     VERSION_BEHIND,
     /** A peer was refused. */
-    REFUSED
+    REFUSED,
+    /** It is a connector's turn to update itself. */
+    UPDATE_STARTED,
+    /** A connector is back from its turn, and runs the recommended version. */
+    UPDATED,
+    /** A connector's update did not work out. It is tried again in an hour. */
+    UPDATE_FAILED,
+    /** A connector found a release that is not to be trusted. It is tried again in an hour. */
+    UPDATE_REFUSED
   }
 }

@@ -69,7 +69,9 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
 
   private final ConcurrentMap<Key, RemoteConnector> connectors = new ConcurrentHashMap<>();
   private final Object changes = new Object();
+  private final ConcurrentMap<String, UpdateTurns> updates = new ConcurrentHashMap<>();
   private volatile List<Application> applications = List.of();
+  private volatile @Nullable Version recommendedVersion;
   private volatile boolean closing;
   private @Nullable Listener listener;
 
@@ -79,6 +81,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private TunnelServer(Builder settings) {
     this.settings = settings;
     this.assertions = new AssertionIssuer(settings.clock);
+    this.recommendedVersion = settings.recommendedVersion;
     this.admission = new Admission(settings.tokens);
     Set<String> groups = settings.tokens.groups();
     this.events = new TunnelEvents(settings.clock, settings.listener, settings.meters, groups);
@@ -177,6 +180,28 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     return configureAll().thenRun(assertions::useNewestKey);
   }
 
+  /**
+   * Recommends another version to connectors, in place of that of the builder. They are told, and
+   * those that can update themselves get their turn.
+   *
+   * @param version by semver.org
+   * @throws IllegalArgumentException if it is no version, or older than the least
+   */
+  public void recommendVersion(String version) {
+    Version recommended = new Version(version);
+    Version least = settings.leastVersion;
+    if (least != null && recommended.compareTo(least) < 0) {
+      throw new IllegalArgumentException(
+          "%s is older than leastVersion(%s)".formatted(recommended, least));
+    }
+    recommendedVersion = recommended;
+    var unused = configureAll();
+    connectors.values().stream()
+        .map(connector -> connector.group)
+        .distinct()
+        .forEach(this::advanceUpdates);
+  }
+
   /** The connectors that are connected to this gateway and take requests, or finish some. */
   public List<ConnectorState> connectors() {
     return connectors.values().stream()
@@ -204,7 +229,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
                 assertions.publicKeys(),
                 Configuration.of(owner.group, applications),
                 List.copyOf(settings.advertised),
-                settings.recommendedVersion,
+                recommendedVersion,
                 settings.leastVersion)
             .toJson());
   }
@@ -351,6 +376,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     } else {
       owner.checkedIn(checkIn, settings.clock.instant());
       drainIfLeaving(owner, connection, checkIn);
+      advanceUpdates(owner.group);
     }
   }
 
@@ -386,7 +412,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     owner.replaceRetired();
     if (owner.setUp()) {
       events.tell(TunnelEvent.Type.UP, owner, owner + " is connected");
-      Version recommended = settings.recommendedVersion;
+      Version recommended = recommendedVersion;
       if (recommended != null && new Version(owner.version()).compareTo(recommended) < 0) {
         events.tell(
             TunnelEvent.Type.VERSION_BEHIND,
@@ -395,12 +421,47 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       }
     }
     changed();
+    advanceUpdates(owner.group);
   }
 
   private void drainIfLeaving(RemoteConnector owner, TunnelConnection connection, CheckIn checkIn) {
     if (checkIn.draining() && owner.drain(connection)) {
       events.tell(TunnelEvent.Type.DRAINING, owner, owner + " leaves");
     }
+  }
+
+  /** Gives the next connector of the group its turn to update itself, when the time has come. */
+  private void advanceUpdates(String group) {
+    Version recommended = recommendedVersion;
+    if (recommended == null || closing) {
+      return;
+    }
+    UpdateTurns turns = updates.computeIfAbsent(group, this::newTurns);
+    turns
+        .advance(inGroup(group).map(RemoteConnector::member).toList(), recommended)
+        .ifPresent(
+            order -> {
+              RemoteConnector connector =
+                  connectors.get(new Key(group, order.id(), order.instance()));
+              if (connector != null) {
+                connector.update(order);
+              }
+            });
+  }
+
+  private UpdateTurns newTurns(String group) {
+    return new UpdateTurns(
+        settings.updateTime,
+        settings.updateOnlyConnector,
+        settings.clock,
+        (type, id, detail) -> {
+          events.tell(type, group, id, detail);
+          if (type == TunnelEvent.Type.UPDATE_STARTED) {
+            // Check-ins are what turns advance by, and there may be none.
+            CompletableFuture.delayedExecutor(settings.updateTime.toMillis(), TimeUnit.MILLISECONDS)
+                .execute(() -> advanceUpdates(group));
+          }
+        });
   }
 
   private void controlEnded(TunnelConnection connection, Exception cause) {
@@ -504,6 +565,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     private final Set<URI> advertised = new LinkedHashSet<>();
     private @Nullable Version recommendedVersion;
     private @Nullable Version leastVersion;
+    private Duration updateTime = Duration.ofMinutes(15);
+    private boolean updateOnlyConnector;
 
     private Builder() {}
 
@@ -575,6 +638,30 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
      */
     public Builder leastVersion(String version) {
       leastVersion = new Version(version);
+      return this;
+    }
+
+    /**
+     * How long a connector may take to update itself and be back, at most a day; then the next one
+     * of its group gets the turn. Default: 15 minutes.
+     *
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public Builder updateTime(Duration turn) {
+      if (turn.toMillis() < 1 || turn.compareTo(Duration.ofDays(1)) > 0) {
+        throw new IllegalArgumentException(
+            "updateTime must be from a millisecond to a day: " + turn);
+      }
+      updateTime = turn;
+      return this;
+    }
+
+    /**
+     * Lets a connector update itself though no other of its group is there to serve meanwhile.
+     * Default: it is left as it is.
+     */
+    public Builder updateOnlyConnector() {
+      updateOnlyConnector = true;
       return this;
     }
 

@@ -47,6 +47,7 @@ final class Chain implements AutoCloseable {
   final TestTls tls = new TestTls();
   final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
+  final BlockingQueue<TunnelEvent> tunnelEvents = new LinkedBlockingQueue<>();
   final TunnelServer tunnel;
   final int port;
 
@@ -61,6 +62,7 @@ final class Chain implements AutoCloseable {
             .host("127.0.0.1")
             .port(0)
             .tls(tls.server("localhost"))
+            .listener(tunnelEvents::add)
             .enrolmentToken("default", TOKEN)
             .build()
             .start();

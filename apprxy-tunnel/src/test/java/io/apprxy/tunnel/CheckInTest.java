@@ -19,7 +19,17 @@ class CheckInTest {
   void checkIn_crossesWhole() {
     CheckIn sent =
         new CheckIn(
-            "cellar", "i-1", "1.2.0", "h.corp", Duration.ofSeconds(60), 0.5, 3, true, "secret");
+            "cellar",
+            "i-1",
+            "1.2.0",
+            "h.corp",
+            Duration.ofSeconds(60),
+            0.5,
+            3,
+            true,
+            true,
+            UpdateReport.NONE.started("1.3.0"),
+            "secret");
 
     assertThat(CheckIn.fromJson(sent.toJson())).isEqualTo(sent);
     assertThat(sent.toJson()).doesNotContain("\n");
@@ -94,7 +104,18 @@ class CheckInTest {
   @Test
   void token_isInNoText() {
     CheckIn checkIn =
-        new CheckIn("n", "i", "1.0.0", "h", Duration.ZERO, 0, 0, false, "the-secret-token");
+        new CheckIn(
+            "n",
+            "i",
+            "1.0.0",
+            "h",
+            Duration.ZERO,
+            0,
+            0,
+            false,
+            false,
+            UpdateReport.NONE,
+            "the-secret-token");
 
     assertThat(checkIn.toString()).doesNotContain("the-secret-token");
   }
