@@ -106,11 +106,6 @@ public class IsolatingChannel extends Http2Channel {
     super.sendUpdateWindowSize(stream, delta);
   }
 
-  /** Whether a stream is being opened now, by the peer. */
-  final boolean isOpeningStream() {
-    return openingStream;
-  }
-
   /** Whether there was a request at all. */
   final boolean hasOpenedStream() {
     return opened != 0;

@@ -65,7 +65,7 @@ public final class Listener implements AutoCloseable {
       HttpHandler handler,
       AlpnProtocol... others) {
     HeaderLists.max(); // before the first connection
-    ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER, -1, 4);
+    ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER);
     AlpnOpenListener connections =
         new AlpnOpenListener(buffers, options, new HttpOpenListener(buffers, options));
     connections.addProtocol(Http2OpenListener.HTTP2, new Http2Connections(buffers, options), 10);

@@ -21,29 +21,46 @@ final class ReceiveWindows {
   /** What one stream may have under way at most. */
   static final int LARGEST = INITIAL + SHARED / PART;
 
-  private final Map<Integer, Integer> extra = new HashMap<>();
+  private final Map<Integer, Window> windows = new HashMap<>();
   private int used;
 
-  /** The window that a stream gets which is read now. */
-  synchronized int next() {
-    return INITIAL + Math.max(0, SHARED - used) / PART;
+  private static final class Window {
+    /** What may still come, and what has come and is not read. */
+    private int size = INITIAL;
+
+    private int ofShared;
   }
 
-  /** A stream has got this window. */
-  synchronized void granted(int stream, int window) {
-    ended(stream);
-    int more = Math.min(window - INITIAL, SHARED - used);
-    if (more > 0) {
-      extra.put(stream, more);
-      used += more;
+  synchronized void began(int stream) {
+    windows.put(stream, new Window());
+  }
+
+  /**
+   * So much of a stream was read: what it may send in addition, or 0 while it has enough left. One
+   * that has ended, as the last bytes are read, gets nothing.
+   */
+  synchronized int read(int stream, int bytes) {
+    Window window = windows.get(stream);
+    if (window == null) {
+      return 0;
     }
+    window.size -= bytes;
+    int ofShared = (SHARED - used + window.ofShared) / PART;
+    int more = INITIAL + ofShared - window.size;
+    if (more < (INITIAL + ofShared) / 2) {
+      return 0;
+    }
+    used += ofShared - window.ofShared;
+    window.ofShared = ofShared;
+    window.size += more;
+    return more;
   }
 
   /** A stream has ended: what it had is free for others. */
   synchronized void ended(int stream) {
-    Integer had = extra.remove(stream);
+    Window had = windows.remove(stream);
     if (had != null) {
-      used -= had;
+      used -= had.ofShared;
     }
   }
 }

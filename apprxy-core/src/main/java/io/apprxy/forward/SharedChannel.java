@@ -145,18 +145,19 @@ public final class SharedChannel extends IsolatingChannel {
     // credited when it came
   }
 
-  /** Undertow asks when a stream begins, and whenever it is read: then it gets as much again. */
+  /** Undertow tells what was read whenever half of this was. */
   @Override
   public int getInitialReceiveWindowSize() {
-    return isOpeningStream() ? ReceiveWindows.INITIAL : windows.next();
+    return ReceiveWindows.INITIAL;
   }
 
+  /** For a stream, what was read of it. */
   @Override
-  public void sendUpdateWindowSize(int stream, int delta) throws IOException {
-    if (stream != 0) {
-      windows.granted(stream, Math.max(delta, windows.next()));
+  public void sendUpdateWindowSize(int stream, int read) throws IOException {
+    int more = stream == 0 ? read : windows.read(stream, read);
+    if (more > 0) {
+      super.sendUpdateWindowSize(stream, more);
     }
-    super.sendUpdateWindowSize(stream, delta);
   }
 
   @Override
@@ -172,6 +173,7 @@ public final class SharedChannel extends IsolatingChannel {
       FrameHeaderData frame, PooledByteBuffer data) throws IOException {
     AbstractHttp2StreamSourceChannel channel = super.createChannel(frame, data);
     if (channel instanceof Http2StreamSourceChannel stream) {
+      windows.began(stream.getStreamId());
       stream.addCloseTask(closed -> windows.ended(stream.getStreamId()));
     } else if (channel instanceof Http2RstStreamStreamSourceChannel reset) {
       windows.ended(reset.getStreamId());

@@ -85,7 +85,7 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
       if (!isToken(name)) {
         throw ambiguous("a header name is a token");
       }
-      if (!value.chars().allMatch(RequestGuard::mayStandInValue)) {
+      if (!isValue(value)) {
         throw ambiguous("the header " + name + " has no control character");
       }
       if (name.equalsIgnoreCase("Content-Length")) {
@@ -130,7 +130,21 @@ public record RequestGuard(int maxHeaders, int maxHeaderBytes) {
   }
 
   private static boolean isToken(String text) {
-    return !text.isEmpty() && text.chars().allMatch(RequestGuard::mayStandInToken);
+    for (int i = 0; i < text.length(); i++) { // no stream: it is done for every header
+      if (!mayStandInToken(text.charAt(i))) {
+        return false;
+      }
+    }
+    return !text.isEmpty();
+  }
+
+  private static boolean isValue(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (!mayStandInValue(text.charAt(i))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** RFC 9110 §5.6.2. */

@@ -32,6 +32,7 @@ public final class Sessions {
 
   private final Builder settings;
   private final Seal seal;
+  private final Duration refreshAfter;
 
   /** By the cookie's value, so that one is decrypted once. */
   private final Cache<String, Session> opened;
@@ -43,6 +44,7 @@ public final class Sessions {
 
   private Sessions(Builder settings) {
     this.settings = settings;
+    this.refreshAfter = settings.idleLifetime.dividedBy(10);
     this.seal = new Seal(settings.keys, "session", settings.clock);
     this.opened = Caffeine.newBuilder().maximumSize(settings.cacheSize).build();
     this.ended =
@@ -77,7 +79,7 @@ public final class Sessions {
       return null;
     }
     Instant now = settings.clock.instant();
-    if (Duration.between(session.seen(), now).compareTo(settings.idleLifetime.dividedBy(10)) > 0) {
+    if (Duration.between(session.seen(), now).compareTo(refreshAfter) > 0) {
       write(
           exchange,
           new Session(
