@@ -260,8 +260,8 @@ public record Application(
       }
     }
 
-    /** Names it where it matters that equal ones are equal: lower case, always with a port. */
-    String origin() {
+    /** Its name where equal ones must be equal: scheme, host in lower case, and always a port. */
+    public String origin() {
       int defaultPort = url.getScheme().equals("https") ? 443 : 80;
       int port = url.getPort() < 0 ? defaultPort : url.getPort();
       return url.getScheme() + "://" + url.getHost().toLowerCase(Locale.ROOT) + ":" + port;

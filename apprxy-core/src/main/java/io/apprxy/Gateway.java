@@ -1,5 +1,7 @@
 package io.apprxy;
 
+import io.apprxy.balance.AffinityKeys;
+import io.apprxy.balance.EndpointState;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Listener;
@@ -39,7 +41,7 @@ public final class Gateway implements AutoCloseable {
 
   private Gateway(Builder settings) {
     this.settings = settings;
-    this.lastHop = new LastHop(settings.signOn, settings.originTls);
+    this.lastHop = new LastHop(settings.signOn, settings.originTls, settings.meters);
     this.pipeline = new Pipeline(settings, lastHop);
     this.handler = new GracefulShutdownHandler(pipeline);
     if (settings.connectors != null) {
@@ -121,6 +123,23 @@ public final class Gateway implements AutoCloseable {
   }
 
   /**
+   * How the endpoints of an application are doing: its connectors, the nearest first, or the
+   * instances of a direct origin; of the latter nothing is known before the first request.
+   *
+   * @throws IllegalArgumentException if no application of this id is published
+   */
+  public List<EndpointState> endpoints(String application) {
+    for (Application published : settings.applications) {
+      if (published.id().equals(application)) {
+        return published.connectorGroups().isEmpty()
+            ? lastHop.states(published)
+            : Objects.requireNonNull(settings.connectors).endpoints(published);
+      }
+    }
+    throw new IllegalArgumentException("no application is published as " + application);
+  }
+
+  /**
    * Takes no more requests, lets those in flight end for up to 30 seconds, and closes. May be
    * called twice.
    */
@@ -150,6 +169,7 @@ public final class Gateway implements AutoCloseable {
     @Nullable Dispatcher connectors;
     SignOn signOn = SignOn.none();
     List<String> trustedProxies = List.of();
+    AffinityKeys affinityKeys = AffinityKeys.generate();
     Meters meters = Meters.none();
     AccessLog accessLog = AccessLog.json();
 
@@ -221,6 +241,16 @@ public final class Gateway implements AutoCloseable {
      */
     public Builder trustProxies(String... cidrs) {
       trustedProxies = List.of(cidrs);
+      return this;
+    }
+
+    /**
+     * Signs the cookies of users that stay with their endpoints, see {@link
+     * LoadBalancing.Affinity}. Gateways that serve the same users share them. Default: a random key
+     * of this gateway's own.
+     */
+    public Builder affinityKeys(AffinityKeys keys) {
+      affinityKeys = Objects.requireNonNull(keys, "keys");
       return this;
     }
 

@@ -1,8 +1,10 @@
 package io.apprxy;
 
+import io.apprxy.balance.AffinityCookie;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.Forwarder;
 import io.apprxy.forward.LastHop;
+import io.apprxy.forward.ReportedFailure;
 import io.apprxy.forward.Responses;
 import io.apprxy.forward.Route;
 import io.apprxy.rewrite.ResponseHeaders;
@@ -13,15 +15,18 @@ import io.undertow.client.ClientResponse;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
+import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import io.undertow.util.SameThreadExecutor;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +52,10 @@ final class Pipeline implements HttpHandler {
   private final @Nullable Dispatcher connectors;
   private final LastHop lastHop;
   private final Recorder recorder;
+
+  /** Of the applications whose users stay with their endpoints, by id. */
+  private final Map<String, AffinityCookie> affinity;
+
   private final List<Stage> stages;
 
   Pipeline(Gateway.Builder settings, LastHop lastHop) {
@@ -57,6 +66,12 @@ final class Pipeline implements HttpHandler {
     this.connectors = settings.connectors;
     this.lastHop = lastHop;
     this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
+    this.affinity =
+        settings.applications.stream()
+            .filter(one -> one.loadBalancing().affinity() != LoadBalancing.Affinity.NONE)
+            .collect(
+                Collectors.toUnmodifiableMap(
+                    Application::id, one -> new AffinityCookie(one, settings.affinityKeys)));
     this.stages = stages();
   }
 
@@ -181,6 +196,7 @@ final class Pipeline implements HttpHandler {
   // ---- what leaves the gateway
 
   private void dispatch(UndertowExchange exchange) {
+    Affinity pinned = affinity(exchange);
     hygiene.clean(exchange);
     exchange.dispatched();
     Application application = exchange.application();
@@ -202,8 +218,14 @@ final class Pipeline implements HttpHandler {
             }
 
             @Override
-            public void answered() {
+            public @Nullable String pinnedInstance() {
+              return pinned.instance();
+            }
+
+            @Override
+            public void answered(String instance, HeaderMap headersToClient) {
               exchange.originAnswered();
+              pinned.servedBy(0, instance, headersToClient);
             }
 
             @Override
@@ -213,7 +235,37 @@ final class Pipeline implements HttpHandler {
           });
     } else {
       Forwarder.forward(
-          exchange.undertow(), new TunnelPlan(exchange, Objects.requireNonNull(connectors)));
+          exchange.undertow(),
+          new TunnelPlan(exchange, Objects.requireNonNull(connectors), pinned));
+    }
+  }
+
+  private Affinity affinity(UndertowExchange exchange) {
+    AffinityCookie cookie = affinity.get(exchange.application().id());
+    return new Affinity(
+        cookie, cookie == null ? null : cookie.read(exchange.cookie(cookie.name())));
+  }
+
+  /**
+   * Which endpoints the user is pinned to.
+   *
+   * @param cookie null if the application pins nobody
+   * @param pin null if the user is not pinned yet
+   */
+  private record Affinity(@Nullable AffinityCookie cookie, AffinityCookie.@Nullable Pin pin) {
+    long connector() {
+      return pin == null ? 0 : pin.connector();
+    }
+
+    @Nullable String instance() {
+      return pin == null ? null : pin.instance();
+    }
+
+    /** Pins the user to those that answered. */
+    void servedBy(long connector, @Nullable String instance, HeaderMap headersToClient) {
+      if (cookie != null && !new AffinityCookie.Pin(connector, instance, true).equals(pin)) {
+        headersToClient.add(Headers.SET_COOKIE, cookie.write(connector, instance));
+      }
     }
   }
 
@@ -253,16 +305,18 @@ final class Pipeline implements HttpHandler {
   /** How a request crosses the tunnel: as it is, with what the connector needs to trust it. */
   private final class TunnelPlan implements Forwarder.Plan {
     private final UndertowExchange exchange;
-    private final Dispatcher dispatcher;
+    private final Dispatcher.Dispatch dispatch;
+    private final Affinity pinned;
 
-    TunnelPlan(UndertowExchange exchange, Dispatcher dispatcher) {
+    TunnelPlan(UndertowExchange exchange, Dispatcher dispatcher, Affinity pinned) {
       this.exchange = exchange;
-      this.dispatcher = dispatcher;
+      this.dispatch = dispatcher.dispatch(exchange, pinned.connector());
+      this.pinned = pinned;
     }
 
     @Override
-    public @Nullable Route route(Set<Route> tried) {
-      Route route = dispatcher.route(exchange, tried);
+    public @Nullable Route route() {
+      Route route = dispatch.route();
       if (route != null) {
         exchange.routed(route);
       }
@@ -278,7 +332,11 @@ final class Pipeline implements HttpHandler {
       undertow
           .getRequestHeaders()
           .forEach(header -> headers.putAll(header.getHeaderName(), header));
-      dispatcher.prepare(exchange, request);
+      String instance = pinned.instance();
+      if (instance != null) {
+        headers.put(LastHop.INSTANCE, instance);
+      }
+      dispatch.prepare(request);
       return request;
     }
 
@@ -289,6 +347,11 @@ final class Pipeline implements HttpHandler {
     @Override
     public void requestEnds(HeaderMap trailers) {
       Trailers.clean(trailers, hygiene.identityHeaders());
+    }
+
+    @Override
+    public Duration openTimeout() {
+      return exchange.application().loadBalancing().waitTimeout().plus(responseTimeout());
     }
 
     @Override
@@ -312,12 +375,14 @@ final class Pipeline implements HttpHandler {
       HeaderMap headers = response.getResponseHeaders();
       String error = headers.getFirst(CONNECTOR_ERROR);
       if (error != null) {
-        throw new GatewayException(
-            ErrorCode.fromConnector(error), "the connector answered with an error");
+        throw new ReportedFailure(
+            ErrorCode.fromConnector(error), headers.contains(Forwarder.NOTHING_SENT));
       }
       exchange.originAnswered();
+      String instance = headers.getFirst(LastHop.INSTANCE);
       ResponseHeaders.clean(headers);
       Responses.addHeaders(headers, headersToClient);
+      pinned.servedBy(dispatch.connector(), instance, headersToClient);
     }
 
     @Override

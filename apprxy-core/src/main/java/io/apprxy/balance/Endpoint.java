@@ -51,7 +51,7 @@ final class Endpoint<M extends Member> {
   }
 
   /** The same in every process, so that all gateway nodes hash alike. */
-  private static long hash(String id) {
+  static long hash(String id) {
     try {
       byte[] digest =
           MessageDigest.getInstance("SHA-256").digest(id.getBytes(StandardCharsets.UTF_8));

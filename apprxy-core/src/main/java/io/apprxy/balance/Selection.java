@@ -21,6 +21,7 @@ public final class Selection<M extends Member> {
   private final @Nullable Predicate<? super M> pin;
   private @Nullable List<Endpoint<M>> tried;
   private @Nullable Endpoint<M> again;
+  private @Nullable Endpoint<M> lastResort;
   private int attempts;
   private boolean over;
 
@@ -77,10 +78,15 @@ public final class Selection<M extends Member> {
     return may;
   }
 
+  /** What it means that no endpoint is usable. */
+  public GatewayException nobody() {
+    return new GatewayException(
+        balancer.nobody(), "no endpoint of " + balancer.name() + " is usable");
+  }
+
   private boolean first() {
     if (!balancer.anyUsable(this)) {
-      throw new GatewayException(
-          balancer.nobody(), "no endpoint of " + balancer.name() + " is usable");
+      throw nobody();
     }
     long now = balancer.now();
     Breaker breaker = balancer.breaker();
@@ -95,7 +101,7 @@ public final class Selection<M extends Member> {
   private boolean further() {
     if (over
         || attempts >= balancer.settings().retries().maxAttempts()
-        || (again == null && (isBound() || !balancer.anyUsable(this)))) {
+        || (again == null && lastResort() == null && (isBound() || !balancer.anyUsable(this)))) {
       return false;
     }
     if (!balancer.budget().retry(balancer.now())) {
@@ -104,6 +110,10 @@ public final class Selection<M extends Member> {
     }
     balancer.events().retried();
     return true;
+  }
+
+  private @Nullable Endpoint<M> lastResort() {
+    return lastResort != null && lastResort.member().isUsable() ? lastResort : null;
   }
 
   /** Whether no other endpoint than the pinned one may serve. */
@@ -118,9 +128,10 @@ public final class Selection<M extends Member> {
    * @return null if the request has been answered to, else what waits
    */
   public @Nullable Waiter acquire(Executor thread, Granted<M> granted) {
-    Endpoint<M> repeated = again;
-    again = null;
-    Endpoint<M> bound = repeated != null ? repeated : pinned();
+    Endpoint<M> bound = repeated();
+    if (bound == null) {
+      bound = pinned();
+    }
     if (bound == null && isBound()) {
       over = true;
       granted.refused(
@@ -144,6 +155,17 @@ public final class Selection<M extends Member> {
     return true;
   }
 
+  /** The endpoint of the attempt before, if the next one is made there, too. */
+  private @Nullable Endpoint<M> repeated() {
+    Endpoint<M> repeated = again;
+    if (repeated == null && lastResort != null && (isBound() || !balancer.anyUsable(this))) {
+      repeated = lastResort();
+    }
+    again = null;
+    lastResort = null;
+    return repeated;
+  }
+
   /** The pinned endpoint, as far as the user can be served there. */
   private @Nullable Endpoint<M> pinned() {
     if (pin == null) {
@@ -161,9 +183,7 @@ public final class Selection<M extends Member> {
 
   private @Nullable Waiter await(@Nullable Endpoint<M> bound, Executor thread, Granted<M> granted) {
     if (bound == null && !balancer.anyUsable(this)) {
-      granted.refused(
-          new GatewayException(
-              balancer.nobody(), "no endpoint of " + balancer.name() + " is usable"));
+      granted.refused(nobody());
       return null;
     }
     Balancer.Waiting<M> waiting = new Balancer.Waiting<>(this, bound, thread, granted);
@@ -194,10 +214,6 @@ public final class Selection<M extends Member> {
       tried.add(endpoint);
     }
     granted.granted(new Slot<>(this, endpoint, repeated));
-  }
-
-  void repeat(Endpoint<M> endpoint) {
-    again = endpoint;
   }
 
   /**
@@ -241,12 +257,18 @@ public final class Selection<M extends Member> {
 
     /**
      * The attempt failed in a way that says nothing about the endpoint, as on a kept connection
-     * that had just been closed: the next one is made there again.
+     * that had just been closed: the next one may be made there again.
+     *
+     * @param first whether there before elsewhere
      */
-    public void repeat() {
+    public void repeat(boolean first) {
       if (!reported) {
         reported = true;
-        request.repeat(endpoint);
+        if (first) {
+          request.again = endpoint;
+        } else {
+          request.lastResort = endpoint;
+        }
       }
     }
 

@@ -3,9 +3,10 @@ package io.apprxy.forward;
 import io.apprxy.Application;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
+import io.apprxy.balance.EndpointState;
 import io.undertow.client.ClientRequest;
 import java.util.Collection;
-import java.util.Set;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,13 +18,29 @@ public interface Dispatcher {
   void publish(Collection<Application> applications);
 
   /**
-   * A route that was not tried yet for this request, or null if there is no further one.
+   * Begins to dispatch a request.
    *
-   * @param tried the routes that failed before any byte of the response arrived
-   * @throws GatewayException if the request must not be sent
+   * @param pinned the tag of the connector that the user is pinned to, 0 for none: see {@link
+   *     io.apprxy.balance.AffinityCookie}
    */
-  @Nullable Route route(Exchange exchange, Set<Route> tried);
+  Dispatch dispatch(Exchange exchange, long pinned);
 
-  /** Adds what the hop needs to trust the request, such as a signed assertion of the identity. */
-  void prepare(Exchange exchange, ClientRequest request);
+  /** How the connectors of an application are doing, the nearest first. */
+  List<EndpointState> endpoints(Application application);
+
+  /** One request on its way. Confined to that request. */
+  interface Dispatch {
+    /**
+     * The route of the next attempt, or null if there may be none.
+     *
+     * @throws GatewayException if the request must not be sent
+     */
+    @Nullable Route route();
+
+    /** Adds what the hop needs to trust the request, such as a signed assertion of the identity. */
+    void prepare(ClientRequest request);
+
+    /** The tag of the connector that the last attempt was made at; 0 before the first. */
+    long connector();
+  }
 }

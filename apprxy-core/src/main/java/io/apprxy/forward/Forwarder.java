@@ -7,7 +7,6 @@ import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.time.Duration;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Streams one request to the next hop and its response back, both with back-pressure. */
@@ -20,6 +19,9 @@ public final class Forwarder {
    */
   public static final HttpString UPGRADE = new HttpString("apprxy-upgrade");
 
+  /** On an error that a connector answers: nothing of the request has left it. */
+  public static final HttpString NOTHING_SENT = new HttpString("apprxy-nothing-sent");
+
   private Forwarder() {}
 
   /**
@@ -29,10 +31,8 @@ public final class Forwarder {
     /**
      * The route of the next attempt, or null if there is none left. A {@link GatewayException} ends
      * the request.
-     *
-     * @param tried the routes that have failed for this request
      */
-    @Nullable Route route(Set<Route> tried);
+    @Nullable Route route();
 
     /**
      * A new request for an attempt on this route; the forwarder adds no header but those of the
@@ -42,6 +42,11 @@ public final class Forwarder {
 
     /** The request has ended with trailers: removes those that may not travel. */
     void requestEnds(HeaderMap trailers);
+
+    /** How long a route may take to open, with the time that it lets the request wait. */
+    default Duration openTimeout() {
+      return responseTimeout();
+    }
 
     /**
      * How long the response may take to begin, counted from the last byte of the request that could
@@ -58,7 +63,7 @@ public final class Forwarder {
     /**
      * The response has begun: copies its headers, as far as they may go to the client. A {@link
      * GatewayException}, thrown before any header was copied, ends the request with {@link
-     * #failed}.
+     * #failed}; if it is a {@link ReportedFailure} there may be another attempt.
      */
     void responseBegins(ClientResponse response, HeaderMap headersToClient);
 
@@ -67,15 +72,25 @@ public final class Forwarder {
   }
 
   /**
-   * Forwards, and ends the exchange. An attempt is repeated on another route if nothing was sent,
-   * or if the request is idempotent (RFC 9110 §9.2.2), has no body, and no byte of a response has
-   * arrived. A response that breaks off is broken off for the client too, so that it never looks
-   * whole.
+   * Forwards, and ends the exchange. An attempt is repeated on another route, if the plan has one,
+   * in two cases: nothing was sent to the origin, and no byte of a body was read from the client;
+   * or the request is idempotent (RFC 9110 §9.2.2), has no body, is no upgrade, and no byte of a
+   * response has arrived. A response that breaks off is broken off for the client too, so that it
+   * never looks whole.
    *
    * <p>Called on the exchange's I/O thread, after {@link HttpServerExchange#dispatch()}.
    */
   public static void forward(HttpServerExchange exchange, Plan plan) {
     new Forwarding(exchange, plan).start();
+  }
+
+  /**
+   * Whether no attempt to forward the request has sent anything, so that another way may be tried
+   * whatever the request.
+   */
+  public static boolean hasSentNothing(HttpServerExchange exchange) {
+    Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
+    return forwarding == null || forwarding.hasSentNothing();
   }
 
   /** What was read of the body of a request so far; 0 if it was not forwarded. */

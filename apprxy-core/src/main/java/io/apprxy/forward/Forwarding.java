@@ -22,7 +22,6 @@ import io.undertow.util.Headers;
 import io.undertow.util.Methods;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.LinkedHashSet;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -61,7 +60,6 @@ final class Forwarding {
   private final Forwarder.Plan plan;
   private final XnioIoThread thread;
   private final ByteBufferPool pool;
-  private final Set<Route> tried = new LinkedHashSet<>();
   private final boolean hasBody;
 
   /** The protocol to upgrade to; null for an ordinary request. */
@@ -71,13 +69,17 @@ final class Forwarding {
   private Route.@Nullable Lease lease;
   private @Nullable ClientExchange outbound;
   private @Nullable Runnable streamEnds;
+  private @Nullable StreamSourceChannel requestChannel;
   private @Nullable Pump requestPump;
   private @Nullable Pump responsePump;
   private @Nullable GatewayException lastFailure;
   private XnioExecutor.@Nullable Key watchdog;
   private long lastProgress = System.nanoTime();
   private long bytesReceived;
+  private int attempts;
+  private boolean opening;
   private boolean requestSent;
+  private boolean sentSomething;
   private boolean responseBegun;
   private boolean ended;
 
@@ -105,9 +107,13 @@ final class Forwarding {
     return bytesReceived;
   }
 
+  boolean hasSentNothing() {
+    return !sentSomething;
+  }
+
   private void attempt() {
     try {
-      Route next = plan.route(tried);
+      Route next = plan.route();
       if (next == null) {
         abort(
             lastFailure != null
@@ -116,8 +122,9 @@ final class Forwarding {
         return;
       }
       route = next;
-      tried.add(next);
+      attempts++;
       progress();
+      opening = true;
       watch();
       next.open(exchange, onOpened(next));
     } catch (GatewayException e) {
@@ -135,12 +142,16 @@ final class Forwarding {
           opened.release(true);
           return;
         }
+        opening = false;
         lease = opened;
+        progress();
+        watch();
         send(from, opened);
       }
 
       @Override
       public void failed(Exception cause) {
+        opening = false;
         retry(from.failure(cause), true);
       }
     };
@@ -149,6 +160,7 @@ final class Forwarding {
   private void send(Route to, Route.Lease opened) {
     ClientRequest request = plan.request(to);
     frame(request, to);
+    sentSomething = true;
     opened
         .connection()
         .sendRequest(
@@ -238,13 +250,18 @@ final class Forwarding {
     }
     flushHeaders(to);
     requestPump =
-        new Pump(
-            exchange.getRequestChannel(),
-            to.getRequestChannel(),
-            thread,
-            pool,
-            new RequestEvents(to));
+        new Pump(requestChannel(), to.getRequestChannel(), thread, pool, new RequestEvents(to));
     requestPump.start();
+  }
+
+  /** Undertow hands it out once, and there may be another attempt. */
+  private StreamSourceChannel requestChannel() {
+    StreamSourceChannel channel = requestChannel;
+    if (channel == null) {
+      channel = exchange.getRequestChannel();
+      requestChannel = channel;
+    }
+    return channel;
   }
 
   /**
@@ -297,13 +314,16 @@ final class Forwarding {
       return;
     }
     boolean repeatable =
-        requestPump == null && (unprocessed || (!hasBody && upgrade == null && isIdempotent()));
-    releaseBroken();
+        (unprocessed && bytesReceived == 0) || (!hasBody && upgrade == null && isIdempotent());
     if (!repeatable) {
       abort(cause);
       return;
     }
-    LOG.debug("attempt {} failed", tried.size(), cause);
+    reportFailure(cause);
+    stopPumps();
+    releaseBroken();
+    requestSent = false;
+    LOG.debug("attempt {} failed", attempts, cause);
     lastFailure = cause;
     attempt();
   }
@@ -349,11 +369,19 @@ final class Forwarding {
     try {
       checkFraming(response, switched != null);
       plan.responseBegins(response, exchange.getResponseHeaders());
+    } catch (ReportedFailure e) {
+      if (e.isWorthAnotherAttempt()) {
+        retry(e, e.sentNothing());
+      } else {
+        abort(e);
+      }
+      return;
     } catch (GatewayException e) {
       abort(e);
       return;
     }
     responseBegun = true;
+    Objects.requireNonNull(lease).answered(response.getResponseCode());
     exchange.setStatusCode(response.getResponseCode());
     if (switched != null) {
       switchProtocols(from, switched);
@@ -417,7 +445,7 @@ final class Forwarding {
     if (!exchange.isHttp11()) {
       exchange.setStatusCode(200);
       exchange.getResponseHeaders().put(Forwarder.UPGRADE, protocol);
-      join(from, exchange.getRequestChannel(), exchange.getResponseChannel());
+      join(from, requestChannel(), exchange.getResponseChannel());
     } else {
       exchange.getResponseHeaders().remove(Headers.CONTENT_LENGTH);
       exchange.upgradeChannel(
@@ -497,7 +525,7 @@ final class Forwarding {
       } else if (!responseBegun) {
         thread.executeAfter(
             () -> {
-              if (!responseBegun) {
+              if (!responseBegun && outbound == to) {
                 abort(failure);
               }
             },
@@ -581,6 +609,10 @@ final class Forwarding {
     ended = true;
     stopWatching();
     stopPumps();
+    if (opening) {
+      currentRoute().cancel();
+    }
+    reportFailure(cause);
     releaseBroken();
     if (!responseBegun && !exchange.isResponseStarted()) {
       plan.failed(exchange, cause);
@@ -614,6 +646,13 @@ final class Forwarding {
       outbound = null;
     }
     release(false);
+  }
+
+  /** What the client does is no failure of the hop. */
+  private void reportFailure(GatewayException cause) {
+    if (lease != null && !responseBegun && cause.code() != ErrorCode.CLIENT_GONE) {
+      lease.failed(cause);
+    }
   }
 
   private void release(boolean intact) {
@@ -657,7 +696,7 @@ final class Forwarding {
    */
   private void watch() {
     stopWatching();
-    long idle = (responseBegun ? plan.idleTimeout() : plan.responseTimeout()).toNanos();
+    long idle = timeLimit().toNanos();
     long idleLeft = idle - (System.nanoTime() - lastProgress);
     long stallLeft = responseBegun ? plan.stallTimeout().toNanos() - stalledFor() : Long.MAX_VALUE;
     if (idleLeft <= 0) {
@@ -682,6 +721,13 @@ final class Forwarding {
     return Math.max(
         requestPump == null ? 0 : requestPump.stalledFor(),
         responsePump == null ? 0 : responsePump.stalledFor());
+  }
+
+  private Duration timeLimit() {
+    if (opening) {
+      return plan.openTimeout();
+    }
+    return responseBegun ? plan.idleTimeout() : plan.responseTimeout();
   }
 
   private void stopWatching() {

@@ -5,8 +5,13 @@ import io.apprxy.Application.OriginProtocol;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
+import io.apprxy.LoadBalancing.HealthCheck;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
+import io.apprxy.balance.EndpointState;
+import io.apprxy.balance.Selection;
+import io.apprxy.forward.OriginInstances.Instance;
+import io.apprxy.observe.Meters;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.rewrite.ResponseHeaders;
 import io.apprxy.rewrite.Trailers;
@@ -18,8 +23,10 @@ import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
 import java.net.URI;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,14 +41,27 @@ import org.xnio.Xnio;
  * in the connector for the others. Thread-safe.
  */
 public final class LastHop implements AutoCloseable {
+  /**
+   * Settings of one application that are kept: the present ones, and those that other gateways may
+   * have configured a connector with.
+   */
+  private static final int MAX_VERSIONS = 8;
+
+  /**
+   * Names an origin instance between gateway and connector: the one that a user is pinned to, and
+   * the one that has answered.
+   */
+  public static final HttpString INSTANCE = new HttpString("apprxy-instance");
+
   private final SignOn signOn;
   private final UndertowXnioSsl tls;
+  private final Meters meters;
   // Both are bounded by the applications that are published.
   private final ConcurrentMap<PoolKey, OriginConnections> pools = new ConcurrentHashMap<>();
-  private final ConcurrentMap<String, Origin> origins = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Application, Origin> origins = new ConcurrentHashMap<>();
 
   /** What is the same for all requests of an application. */
-  private record Origin(Application application, UrlMapping mapping, OriginConnections pool) {}
+  private record Origin(UrlMapping mapping, OriginInstances instances) {}
 
   private record PoolKey(URI origin, OriginProtocol protocol) {}
 
@@ -49,7 +69,8 @@ public final class LastHop implements AutoCloseable {
    * @param signOn puts the identity into the form an origin wants
    * @param tls verifies the certificates of https origins
    */
-  public LastHop(SignOn signOn, SSLContext tls) {
+  public LastHop(SignOn signOn, SSLContext tls, Meters meters) {
+    this.meters = meters;
     this.signOn = Objects.requireNonNull(signOn, "signOn");
     this.tls = new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls);
   }
@@ -68,8 +89,18 @@ public final class LastHop implements AutoCloseable {
     /** The request is about to go this way. */
     default void routed(Route route) {}
 
-    /** The origin's answer has begun. */
-    default void answered() {}
+    /** The origin instance that the user is pinned to, or null if to none. */
+    default @Nullable String pinnedInstance() {
+      return null;
+    }
+
+    /**
+     * The origin's answer has begun.
+     *
+     * @param instance the origin instance that answers
+     * @param headersToClient the headers of the response
+     */
+    default void answered(String instance, HeaderMap headersToClient) {}
   }
 
   /**
@@ -86,7 +117,7 @@ public final class LastHop implements AutoCloseable {
       @Nullable Identity identity,
       RequestTarget target,
       Events events) {
-    Plan plan = new Plan(exchange, application, target, events);
+    Plan plan = new Plan(exchange, application, identity, target, events);
     Verdict verdict;
     try {
       verdict =
@@ -130,27 +161,62 @@ public final class LastHop implements AutoCloseable {
         : new GatewayException(ErrorCode.SIGN_ON_FAILED, "sign-on failed", e);
   }
 
-  /** Closes the connections that are not in use. */
+  /** How the origin instances of an application are doing; empty before its first request. */
+  public List<EndpointState> states(Application application) {
+    Origin origin = origins.get(application);
+    return origin == null ? List.of() : origin.instances.balancer().states();
+  }
+
+  /** Closes the connections that are not in use, and checks the health of origins no more. */
   @Override
   public void close() {
+    origins.values().forEach(origin -> origin.instances.close());
     pools.values().forEach(OriginConnections::close);
   }
 
-  /** Computed anew when the application was published anew, with other settings. */
   private Origin originOf(Application application) {
-    Origin known = origins.get(application.id());
-    if (known == null || !Objects.equals(known.application, application)) {
-      known = new Origin(application, UrlMapping.of(application), poolOf(application));
-      origins.put(application.id(), known);
-    }
-    return known;
+    Origin known = origins.get(application);
+    return known == null ? meet(application) : known;
   }
 
-  private OriginConnections poolOf(Application application) {
-    URI url = application.internalUrl();
-    URI origin = URI.create(url.getScheme() + "://" + url.getRawAuthority());
+  /** An application whose settings are new to us. */
+  private synchronized Origin meet(Application application) {
+    Origin known = origins.get(application);
+    if (known != null) {
+      return known;
+    }
+    List<Application> versions =
+        origins.keySet().stream().filter(other -> other.id().equals(application.id())).toList();
+    if (versions.size() >= MAX_VERSIONS) {
+      versions.forEach(this::forget);
+    }
+    UrlMapping mapping = UrlMapping.of(application);
+    HealthCheck check = application.loadBalancing().healthCheck();
+    Origin origin =
+        new Origin(
+            mapping,
+            new OriginInstances(
+                application,
+                instance -> poolOf(instance, application.originProtocol()),
+                balancer ->
+                    new HealthChecks(
+                        Objects.requireNonNull(check), mapping.hostHeader(), tls, balancer),
+                meters.balancing(application.id(), "origin")));
+    meters.watch(application.id(), "origin", origin.instances.balancer());
+    origins.put(application, origin);
+    return origin;
+  }
+
+  private void forget(Application application) {
+    Origin forgotten = origins.remove(application);
+    if (forgotten != null) {
+      forgotten.instances.close();
+    }
+  }
+
+  private OriginConnections poolOf(URI origin, OriginProtocol protocol) {
     return pools.computeIfAbsent(
-        new PoolKey(origin, application.originProtocol()),
+        new PoolKey(origin, protocol),
         key -> {
           OriginAddress address = new OriginAddress(key.origin, key.protocol, tls);
           return key.protocol == OriginProtocol.HTTP_2
@@ -165,25 +231,53 @@ public final class LastHop implements AutoCloseable {
     private final Origin origin;
     private final RequestTarget target;
     private final Events events;
+    private final Selection<Instance> selection;
+    private @Nullable Instance serving;
     private OriginConnections.@Nullable Attempt attempt;
 
     Plan(
-        HttpServerExchange exchange, Application application, RequestTarget target, Events events) {
+        HttpServerExchange exchange,
+        Application application,
+        @Nullable Identity identity,
+        RequestTarget target,
+        Events events) {
       this.exchange = exchange;
       this.application = application;
       this.origin = originOf(application);
       this.target = target;
       this.events = events;
+      String pinned = events.pinnedInstance();
+      this.selection =
+          origin
+              .instances
+              .balancer()
+              .begin(
+                  user(identity), pinned == null ? null : instance -> instance.id().equals(pinned));
+    }
+
+    /** Whom the request is for; where nobody is known, the client's address. */
+    private String user(@Nullable Identity identity) {
+      if (identity != null) {
+        return identity.subject();
+      }
+      String address = exchange.getRequestHeaders().getFirst(Headers.X_FORWARDED_FOR);
+      return address == null ? "" : address;
     }
 
     @Override
-    public @Nullable Route route(Set<Route> tried) {
-      if (attempt != null && !attempt.mayBeRepeated()) {
-        return null;
+    public @Nullable Route route() {
+      Route route = BalancedRoute.next(selection, this::to);
+      if (route != null) {
+        events.routed(route);
       }
-      attempt = origin.pool.route(attempt);
-      events.routed(attempt);
-      return attempt;
+      return route;
+    }
+
+    private Route to(Instance instance, boolean anew) {
+      OriginConnections.Attempt next = instance.pool().route(anew ? attempt : null);
+      serving = instance;
+      attempt = next;
+      return next;
     }
 
     @Override
@@ -205,6 +299,11 @@ public final class LastHop implements AutoCloseable {
     @Override
     public void requestEnds(HeaderMap trailers) {
       Trailers.clean(trailers, events.identityHeaders());
+    }
+
+    @Override
+    public Duration openTimeout() {
+      return application.loadBalancing().waitTimeout().plus(responseTimeout());
     }
 
     @Override
@@ -237,7 +336,7 @@ public final class LastHop implements AutoCloseable {
         ResponseHeaders.keepPrivate(response.getResponseHeaders());
       }
       Responses.addHeaders(response.getResponseHeaders(), headersToClient);
-      events.answered();
+      events.answered(Objects.requireNonNull(serving).id(), headersToClient);
     }
 
     @Override

@@ -21,5 +21,15 @@ interface OriginConnections {
      * so that the origin may just have closed it, or it has turned the request away.
      */
     boolean mayBeRepeated();
+
+    @Override
+    default Next afterCut() {
+      return mayBeRepeated() ? Next.HERE : Next.ELSEWHERE;
+    }
+
+    @Override
+    default boolean endsAtOrigin() {
+      return true;
+    }
   }
 }

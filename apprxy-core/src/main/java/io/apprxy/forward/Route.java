@@ -19,14 +19,42 @@ public interface Route {
    */
   boolean carriesUpgrades();
 
+  /** Whether the origin itself answers at the other end, and no connector before it. */
+  default boolean endsAtOrigin() {
+    return false;
+  }
+
   /** What it means to the user that this route failed, before or after the request was sent. */
   GatewayException failure(Exception cause);
+
+  /** Where a request is tried again that was cut off. */
+  enum Next {
+    /** At another endpoint: this one has failed. */
+    ELSEWHERE,
+    /** Here, on a new connection: this one was kept, and may just have been closed by the hop. */
+    HERE,
+    /**
+     * Here too, if there is no other endpoint: this connection has ended, which others have not.
+     */
+    HERE_IF_NOWHERE_ELSE
+  }
+
+  /** Whether that the connection was cut off says something about the endpoint. */
+  default Next afterCut() {
+    return Next.ELSEWHERE;
+  }
 
   /**
    * Opens the route for one request. Called on the exchange's I/O thread; answers on that thread,
    * once, in bounded time.
    */
   void open(HttpServerExchange exchange, Opened opened);
+
+  /**
+   * The request has ended before the route was open. What is opened nevertheless is released. No
+   * effect on a route that is open. Called on the exchange's I/O thread.
+   */
+  default void cancel() {}
 
   /** Gets a connection, or the reason why there is none. */
   interface Opened {
@@ -42,6 +70,15 @@ public interface Route {
 
     /** The connection has switched protocols: it serves this request for as long as it lasts. */
     default void upgraded() {}
+
+    /** The response has begun, with this status. */
+    default void answered(int status) {}
+
+    /**
+     * No response began, and it was not because of the client. Called once at most, and never after
+     * {@link #answered}.
+     */
+    default void failed(GatewayException cause) {}
 
     /**
      * The request has ended. Called once.

@@ -1,5 +1,9 @@
 package io.apprxy.observe;
 
+import io.apprxy.balance.BalanceEvents;
+import io.apprxy.balance.Balancer;
+import io.apprxy.balance.EndpointState;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
@@ -76,6 +80,73 @@ public final class Meters {
           .computeIfAbsent(stage, absent -> meters.timer("apprxy.stage", "stage", absent))
           .record(time);
     }
+  }
+
+  /**
+   * Counts what happens while the requests of an application are balanced: {@code
+   * apprxy.balance.retries}, {@code apprxy.balance.retries.refused} (the budget was spent), {@code
+   * apprxy.balance.ejections} and {@code apprxy.balance.circuit.openings} (application, endpoints).
+   *
+   * @param endpoints what is balanced: {@code origin} or {@code connector}
+   */
+  public BalanceEvents balancing(String application, String endpoints) {
+    MeterRegistry meters = registry;
+    if (meters == null) {
+      return BalanceEvents.NONE;
+    }
+    Tags tags = Tags.of("application", application, "endpoints", endpoints);
+    Counter retries = meters.counter("apprxy.balance.retries", tags);
+    Counter refused = meters.counter("apprxy.balance.retries.refused", tags);
+    Counter ejections = meters.counter("apprxy.balance.ejections", tags);
+    Counter openings = meters.counter("apprxy.balance.circuit.openings", tags);
+    return new BalanceEvents() {
+      @Override
+      public void retried() {
+        retries.increment();
+      }
+
+      @Override
+      public void retryRefused() {
+        refused.increment();
+      }
+
+      @Override
+      public void ejected() {
+        ejections.increment();
+      }
+
+      @Override
+      public void circuitOpened() {
+        openings.increment();
+      }
+    };
+  }
+
+  /**
+   * Watches a balancer: the gauges {@code apprxy.balance.endpoints} (application, endpoints, state:
+   * in-service or out), {@code apprxy.balance.waiting} and {@code apprxy.balance.circuit.open}
+   * (application, endpoints).
+   *
+   * @param endpoints what is balanced: {@code origin} or {@code connector}
+   */
+  public void watch(String application, String endpoints, Balancer<?> balancer) {
+    MeterRegistry meters = registry;
+    if (meters == null) {
+      return;
+    }
+    Tags tags = Tags.of("application", application, "endpoints", endpoints);
+    meters.gauge(
+        "apprxy.balance.endpoints",
+        tags.and("state", "in-service"),
+        balancer,
+        one -> one.states().stream().filter(EndpointState::inService).count());
+    meters.gauge(
+        "apprxy.balance.endpoints",
+        tags.and("state", "out"),
+        balancer,
+        one -> one.states().stream().filter(state -> !state.inService()).count());
+    meters.gauge("apprxy.balance.waiting", tags, balancer, Balancer::waitingRequests);
+    meters.gauge("apprxy.balance.circuit.open", tags, balancer, one -> one.isCircuitOpen() ? 1 : 0);
   }
 
   private static Timer timer(MeterRegistry registry, RequestKey key) {

@@ -37,6 +37,12 @@ public final class UrlMapping {
     URI seenByOrigin = application.translateHostHeader() ? internal : external;
     hostHeader = authority(seenByOrigin.getScheme(), seenByOrigin.getRawAuthority());
     origins.add(internalScheme + "://" + authority(internalScheme, internal.getRawAuthority()));
+    application.originInstances().stream()
+        .map(Application.OriginInstance::url)
+        .forEach(
+            url ->
+                origins.add(
+                    url.getScheme() + "://" + authority(url.getScheme(), url.getRawAuthority())));
     if (!internalScheme.equals(external.getScheme())) {
       // An origin that sees the external host makes URLs of that host and of its own scheme.
       origins.add(internalScheme + "://" + hostHeader);

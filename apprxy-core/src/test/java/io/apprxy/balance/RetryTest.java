@@ -49,7 +49,7 @@ class RetryTest {
     TestBalancer balancer = of(new Retries(3, 1, 10), "a", "b");
     Request request = balancer.begin().attempt();
     String first = request.id();
-    request.slot.repeat();
+    request.slot.repeat(true);
     request.slot.report(Outcome.FAILED);
     request.slot.release();
 
@@ -61,6 +61,28 @@ class RetryTest {
     request.attempt();
     assertThat(request.id()).isNotEqualTo(first);
     assertThat(request.slot.isRepeated()).isFalse();
+  }
+
+  @Test
+  void connectionOfManyThatHasEnded_isNoFailure_andOthersAreTriedBeforeTheRestOfThem() {
+    TestBalancer balancer = of(new Retries(3, 1, 10), "a", "b");
+    Request request = balancer.begin().attempt();
+    String first = request.id();
+    request.slot.repeat(false);
+    request.slot.release();
+    request.attempt();
+    assertThat(request.id()).isNotEqualTo(first);
+
+    TestBalancer alone = of(new Retries(3, 1, 10), "a");
+    Request again = alone.begin().attempt();
+    again.slot.repeat(false);
+    again.slot.release();
+    assertThat(alone.state("a").consecutiveFailures()).isZero();
+    assertThat(again.attempt().id()).isEqualTo("a");
+    again.slot.repeat(false);
+    again.slot.release();
+    alone.members.get(0).usable = false;
+    assertThat(again.selection.attempt()).isFalse();
   }
 
   @Test

@@ -2,10 +2,12 @@ package io.apprxy.forward;
 
 import io.apprxy.Application;
 import io.apprxy.Gateway;
+import io.apprxy.balance.EndpointState;
 import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
@@ -45,6 +47,18 @@ final class RunningGateway implements AutoCloseable {
                     .build())
             .build();
     mounted.set(gateway.handler());
+  }
+
+  List<EndpointState> endpoints() {
+    return gateway.endpoints("app");
+  }
+
+  /** How the endpoint at this port of the loopback address is doing. */
+  EndpointState endpoint(int originPort) {
+    return endpoints().stream()
+        .filter(state -> state.endpoint().endsWith(":" + originPort))
+        .findFirst()
+        .orElseThrow();
   }
 
   String url(String path) {

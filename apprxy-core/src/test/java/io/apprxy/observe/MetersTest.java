@@ -2,10 +2,16 @@ package io.apprxy.observe;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.apprxy.ErrorCode;
+import io.apprxy.LoadBalancing;
+import io.apprxy.balance.BalanceEvents;
+import io.apprxy.balance.Balancer;
+import io.apprxy.balance.Member;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -110,5 +116,44 @@ class MetersTest {
     Meters.none().stage("guard", Duration.ZERO);
 
     assertThat(registry.getMeters()).isEmpty();
+  }
+
+  @Test
+  void balancing_isCountedAndWatched_byApplicationOnly() {
+    SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    Meters meters = Meters.in(registry);
+    BalanceEvents events = meters.balancing("wiki", "origin");
+    events.retried();
+    events.retryRefused();
+    events.ejected();
+    events.circuitOpened();
+    Balancer<Member> balancer =
+        new Balancer<>("wiki", LoadBalancing.defaults(), ErrorCode.ORIGIN_UNREACHABLE, events);
+    balancer.update(List.of(() -> "http://a.test", () -> "http://b.test"));
+    meters.watch("wiki", "origin", balancer);
+
+    assertThat(registry.getMeters())
+        .allSatisfy(
+            meter -> {
+              assertThat(meter.getId().getTag("application")).isEqualTo("wiki");
+              assertThat(meter.getId().getTag("endpoints")).isEqualTo("origin");
+            })
+        .extracting(meter -> meter.getId().getName())
+        .containsExactlyInAnyOrder(
+            "apprxy.balance.retries",
+            "apprxy.balance.retries.refused",
+            "apprxy.balance.ejections",
+            "apprxy.balance.circuit.openings",
+            "apprxy.balance.endpoints",
+            "apprxy.balance.endpoints",
+            "apprxy.balance.waiting",
+            "apprxy.balance.circuit.open");
+    assertThat(registry.get("apprxy.balance.retries").counter().count()).isEqualTo(1);
+    assertThat(registry.get("apprxy.balance.endpoints").tag("state", "in-service").gauge().value())
+        .isEqualTo(2);
+    assertThat(registry.get("apprxy.balance.endpoints").tag("state", "out").gauge().value())
+        .isZero();
+    Meters.none().watch("wiki", "origin", balancer);
+    assertThat(Meters.none().balancing("wiki", "origin")).isSameAs(BalanceEvents.NONE);
   }
 }

@@ -2,6 +2,7 @@ package io.apprxy.tunnel;
 
 import io.apprxy.SignOn;
 import io.apprxy.forward.LastHop;
+import io.apprxy.observe.Meters;
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
@@ -79,7 +80,7 @@ public final class Connector implements AutoCloseable {
   private Connector(Builder settings) {
     this.settings = settings;
     this.tls = settings.trust;
-    this.lastHop = new LastHop(settings.signOn, settings.originTls);
+    this.lastHop = new LastHop(settings.signOn, settings.originTls, Meters.none());
   }
 
   /** A builder with the defaults. */

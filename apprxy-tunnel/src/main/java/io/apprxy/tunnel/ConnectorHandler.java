@@ -4,6 +4,8 @@ import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
+import io.apprxy.LoadBalancing;
+import io.apprxy.forward.Forwarder;
 import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Responses;
 import io.apprxy.route.RequestTarget;
@@ -17,8 +19,11 @@ import io.undertow.util.Headers;
 import io.undertow.util.Methods;
 import io.undertow.util.SameThreadExecutor;
 import java.io.IOException;
+import java.net.URI;
 import java.time.Clock;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -70,9 +75,28 @@ final class ConnectorHandler implements HttpHandler {
     void control(HttpServerExchange exchange);
   }
 
-  private record Configured(Routes routes, Assertions assertions, Set<String> identityHeaders) {}
+  /**
+   * @param forbidden the ids of the applications that have an origin instance which is not allowed
+   */
+  private record Configured(
+      Routes routes,
+      Assertions assertions,
+      Set<String> identityHeaders,
+      Map<String, URI> forbidden) {}
 
-  private record Events(Set<String> identityHeaders) implements LastHop.Events {
+  /**
+   * @param pinnedInstance the origin instance that the gateway has pinned the user to, or null
+   */
+  private record Events(
+      Application application, @Nullable String pinnedInstance, Set<String> identityHeaders)
+      implements LastHop.Events {
+    @Override
+    public void answered(String instance, HeaderMap headersToGateway) {
+      if (application.loadBalancing().affinity() != LoadBalancing.Affinity.NONE) {
+        headersToGateway.put(LastHop.INSTANCE, instance);
+      }
+    }
+
     @Override
     public void failed(HttpServerExchange exchange, GatewayException cause) {
       refuse(exchange, cause);
@@ -162,12 +186,20 @@ final class ConnectorHandler implements HttpHandler {
         current
             .assertions()
             .verify(exchange.getRequestHeaders().getFirst(Wire.ASSERTION), application);
-    if (!allowed.allows(application.internalUrl())) {
+    URI forbidden = current.forbidden().get(application.id());
+    if (forbidden != null) {
       throw new GatewayException(
-          ErrorCode.CONNECTOR_REFUSED,
-          "allowOrigin does not name the origin of " + application.internalUrl());
+          ErrorCode.CONNECTOR_REFUSED, "allowOrigin does not name the origin " + forbidden);
     }
-    lastHop.serve(exchange, application, identity, target, new Events(current.identityHeaders()));
+    lastHop.serve(
+        exchange,
+        application,
+        identity,
+        target,
+        new Events(
+            application,
+            exchange.getRequestHeaders().getFirst(LastHop.INSTANCE),
+            current.identityHeaders()));
   }
 
   /**
@@ -213,21 +245,27 @@ final class ConnectorHandler implements HttpHandler {
         new Configured(
             Routes.of(configuration.applications()),
             new Assertions(configuration.keys(), clock),
-            configuration.identityHeaders());
-    warnOfForbidden(configuration);
+            configuration.identityHeaders(),
+            forbidden(configuration));
     orders.configured(configuration);
   }
 
-  private void warnOfForbidden(Configuration configuration) {
+  /** Every instance must be allowed: one that is not could be what a request is sent to. */
+  private Map<String, URI> forbidden(Configuration configuration) {
+    Map<String, URI> forbidden = new HashMap<>();
     for (Application application : configuration.applications()) {
-      if (!allowed.allows(application.internalUrl())) {
-        LOG.warn(
-            "{} application {} will be refused: allowOrigin does not name the origin of {}",
-            ErrorCode.CONNECTOR_REFUSED.code(),
-            application.id(),
-            application.internalUrl());
+      for (Application.OriginInstance instance : application.allOriginInstances()) {
+        if (!allowed.allows(instance.url())) {
+          forbidden.put(application.id(), instance.url());
+          LOG.warn(
+              "{} application {} will be refused: allowOrigin does not name the origin {}",
+              ErrorCode.CONNECTOR_REFUSED.code(),
+              application.id(),
+              instance.url());
+        }
       }
     }
+    return Map.copyOf(forbidden);
   }
 
   private void update(HttpServerExchange exchange, String json) {
@@ -251,6 +289,9 @@ final class ConnectorHandler implements HttpHandler {
     LOG.debug("request {}", id, cause);
     exchange.getResponseHeaders().clear();
     exchange.getResponseHeaders().put(Wire.ERROR, cause.code().code());
+    if (Forwarder.hasSentNothing(exchange)) {
+      exchange.getResponseHeaders().put(Forwarder.NOTHING_SENT, "1");
+    }
     exchange.setStatusCode(cause.code().status()).endExchange();
   }
 }

@@ -1,9 +1,9 @@
 package io.apprxy.tunnel;
 
-import io.apprxy.forward.Route;
+import io.apprxy.balance.AffinityCookie;
+import io.apprxy.balance.Member;
 import java.time.Instant;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
@@ -13,10 +13,15 @@ import org.jspecify.annotations.Nullable;
  * A connector as its gateway sees it: one run of one, with all its connections. It is what requests
  * are balanced among. Thread-safe.
  */
-final class RemoteConnector {
+final class RemoteConnector implements Member {
   final TunnelServer.Key key;
   final String id;
   final String group;
+
+  /** What affinity cookies say of it. */
+  final long tag;
+
+  private final int tier;
   private final String address;
   private final List<TunnelConnection> connections = new CopyOnWriteArrayList<>();
   private final AtomicBoolean up = new AtomicBoolean();
@@ -24,10 +29,15 @@ final class RemoteConnector {
   private volatile CheckIn latest;
   private volatile Instant lastSeen;
 
-  RemoteConnector(TunnelServer.Key key, String address, CheckIn first, Instant now) {
+  /**
+   * @param tier 0, or more if it is farther away
+   */
+  RemoteConnector(TunnelServer.Key key, int tier, String address, CheckIn first, Instant now) {
     this.key = key;
     this.id = key.id();
     this.group = key.group();
+    this.tag = AffinityCookie.tag(id);
+    this.tier = tier;
     this.address = address;
     this.latest = first;
     this.lastSeen = now;
@@ -43,7 +53,24 @@ final class RemoteConnector {
 
   // ---- for requests
 
-  boolean isUsable() {
+  @Override
+  public String id() {
+    return id;
+  }
+
+  @Override
+  public int tier() {
+    return tier;
+  }
+
+  /** Of all applications: it does not matter to a connector whose requests they are. */
+  @Override
+  public int load(int here) {
+    return active();
+  }
+
+  @Override
+  public boolean isUsable() {
     for (TunnelConnection connection : connections) {
       if (connection.isUsable()) {
         return true;
@@ -62,12 +89,10 @@ final class RemoteConnector {
   }
 
   /** The usable connection with the least burden for the calling thread. */
-  @Nullable TunnelConnection connection(Set<Route> tried) {
+  @Nullable TunnelConnection connection() {
     TunnelConnection best = null;
     for (TunnelConnection connection : connections) {
-      if (connection.isUsable()
-          && !tried.contains(connection)
-          && (best == null || connection.burden() < best.burden())) {
+      if (connection.isUsable() && (best == null || connection.burden() < best.burden())) {
         best = connection;
       }
     }

@@ -118,6 +118,12 @@ final class TunnelConnection implements Route {
     return false;
   }
 
+  /** A connector has several connections, and they do not end together, but in turn. */
+  @Override
+  public Next afterCut() {
+    return draining || !http2.isOpen() ? Next.HERE_IF_NOWHERE_ELSE : Next.ELSEWHERE;
+  }
+
   @Override
   public GatewayException failure(Exception cause) {
     if (cause instanceof HeaderLists.TooLargeException) {

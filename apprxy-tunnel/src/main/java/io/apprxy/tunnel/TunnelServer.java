@@ -4,11 +4,17 @@ import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
+import io.apprxy.Identity;
+import io.apprxy.balance.Balancer;
+import io.apprxy.balance.EndpointState;
+import io.apprxy.balance.Selection;
 import io.apprxy.forward.AlpnProtocol;
+import io.apprxy.forward.BalancedRoute;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.Listener;
 import io.apprxy.forward.Route;
 import io.apprxy.forward.SharedChannel;
+import io.apprxy.observe.Meters;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.undertow.UndertowOptions;
@@ -25,10 +31,10 @@ import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.Comparator;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -37,6 +43,7 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSession;
@@ -72,6 +79,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private final ConcurrentMap<String, UpdateTurns> updates = new ConcurrentHashMap<>();
   private volatile List<Application> applications = List.of();
   private volatile @Nullable Version recommendedVersion;
+
+  /** Of each application, by its id. */
+  private volatile Map<String, Balancer<RemoteConnector>> balancers = Map.of();
+
   private volatile boolean closing;
   private @Nullable Listener listener;
 
@@ -164,7 +175,12 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         }
       }
     }
-    applications = List.copyOf(published);
+    applications =
+        published.stream().filter(application -> !application.connectorGroups().isEmpty()).toList();
+    balancers =
+        applications.stream()
+            .collect(Collectors.toUnmodifiableMap(Application::id, this::balancer));
+    applications.forEach(this::rebalance);
     // A connection that does not take it is closed; there is nothing to wait for.
     var unused = configureAll();
   }
@@ -234,40 +250,76 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
             .toJson());
   }
 
-  /**
-   * The connector with the least to do, of those that were not tried yet if there is one; and of
-   * its connections the least burdened.
-   */
   @Override
-  public @Nullable Route route(Exchange exchange, Set<Route> tried) {
-    List<String> groups = exchange.application().connectorGroups();
-    Set<RemoteConnector> triedConnectors = new HashSet<>();
-    tried.forEach(route -> triedConnectors.add(((TunnelConnection) route).owner()));
-    RemoteConnector best = null;
-    for (RemoteConnector connector : connectors.values()) {
-      if (groups.contains(connector.group)
-          && connector.connection(tried) != null
-          && (best == null || preference(triedConnectors).compare(connector, best) < 0)) {
-        best = connector;
+  public Dispatch dispatch(Exchange exchange, long pinned) {
+    Balancer<RemoteConnector> balancer =
+        Objects.requireNonNull(balancers.get(exchange.application().id()));
+    Identity identity = exchange.identity();
+    Selection<RemoteConnector> selection =
+        balancer.begin(
+            identity == null ? exchange.clientAddress() : identity.subject(),
+            pinned == 0 ? null : connector -> connector.tag == pinned);
+    return new Dispatch() {
+      private long served;
+
+      @Override
+      public @Nullable Route route() {
+        return BalancedRoute.next(
+            selection,
+            (connector, anew) -> {
+              served = connector.tag;
+              return connector.connection();
+            });
+      }
+
+      @Override
+      public void prepare(ClientRequest request) {
+        request
+            .getRequestHeaders()
+            .put(Wire.ASSERTION, assertions.issue(identity, exchange.application()));
+      }
+
+      @Override
+      public long connector() {
+        return served;
+      }
+    };
+  }
+
+  @Override
+  public List<EndpointState> endpoints(Application application) {
+    Balancer<RemoteConnector> balancer = balancers.get(application.id());
+    return balancer == null ? List.of() : balancer.states();
+  }
+
+  /** Has the applications of a group balanced over the connectors that are there now. */
+  private void rebalance(String group) {
+    for (Application application : applications) {
+      if (application.connectorGroups().contains(group)) {
+        rebalance(application);
       }
     }
-    if (best == null && tried.isEmpty()) {
-      throw new GatewayException(
-          ErrorCode.NO_CONNECTOR, "no connector of " + groups + " is connected");
+  }
+
+  private void rebalance(Application application) {
+    Balancer<RemoteConnector> balancer = balancers.get(application.id());
+    if (balancer != null) {
+      synchronized (balancer) { // or an older look could be taken for the newer
+        balancer.update(application.connectorGroups().stream().flatMap(this::inGroup).toList());
+      }
     }
-    return best == null ? null : best.connection(tried);
   }
 
-  private static Comparator<RemoteConnector> preference(Set<RemoteConnector> tried) {
-    return Comparator.<RemoteConnector, Boolean>comparing(tried::contains)
-        .thenComparing(RemoteConnector::active);
-  }
-
-  @Override
-  public void prepare(Exchange exchange, ClientRequest request) {
-    request
-        .getRequestHeaders()
-        .put(Wire.ASSERTION, assertions.issue(exchange.identity(), exchange.application()));
+  private Balancer<RemoteConnector> balancer(Application application) {
+    Meters meters = settings.meters == null ? Meters.none() : Meters.in(settings.meters);
+    Balancer<RemoteConnector> balancer =
+        new Balancer<>(
+            "application " + application.id(),
+            application.loadBalancing(),
+            ErrorCode.NO_CONNECTOR,
+            meters.balancing(application.id(), "connector"));
+    meters.watch(application.id(), "connector", balancer);
+    return balancer;
   }
 
   private Stream<RemoteConnector> inGroup(String group) {
@@ -380,6 +432,12 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     }
   }
 
+  /** Groups of the gateway's own region come first, and so do those of no region. */
+  private int tier(String group) {
+    String region = settings.regions.get(group);
+    return region == null || settings.region == null || region.equals(settings.region) ? 0 : 1;
+  }
+
   private void requireVersion(CheckIn checkIn) {
     Version least = settings.leastVersion;
     if (least != null && new Version(checkIn.version()).compareTo(least) < 0) {
@@ -398,7 +456,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
               RemoteConnector connector =
                   known == null
                       ? new RemoteConnector(
-                          key, connection.address(), checkIn, settings.clock.instant())
+                          key,
+                          tier(peer.group()),
+                          connection.address(),
+                          checkIn,
+                          settings.clock.instant())
                       : known;
               connection.belongsTo(connector);
               connector.add(connection);
@@ -411,6 +473,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private void usable(RemoteConnector owner) {
     owner.replaceRetired();
     if (owner.setUp()) {
+      rebalance(owner.group);
       events.tell(TunnelEvent.Type.UP, owner, owner + " is connected");
       Version recommended = recommendedVersion;
       if (recommended != null && new Version(owner.version()).compareTo(recommended) < 0) {
@@ -493,6 +556,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
           connectors.computeIfPresent(
               owner.key, (key, connector) -> connector.remove(connection) ? null : connector);
       if (left == null && owner.isUp()) {
+        rebalance(owner.group);
         events.tell(TunnelEvent.Type.DOWN, owner, owner + " is not connected any more");
       }
     }
@@ -559,6 +623,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     private int port = 7443;
     private @Nullable SSLContext tls;
     private final EnrolmentTokens tokens = new EnrolmentTokens();
+    private final Map<String, String> regions = new HashMap<>();
+    private @Nullable String region;
     private @Nullable MeterRegistry meters;
     private Clock clock = Clock.systemUTC();
     private Consumer<TunnelEvent> listener = event -> {};
@@ -600,6 +666,23 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
      */
     public Builder enrolmentToken(String group, String token) {
       tokens.add(group, token);
+      return this;
+    }
+
+    /**
+     * Says in which region the connectors of a group are. A gateway of the same {@link
+     * #region(String)} prefers them to those of other regions. Default: a group has no region, and
+     * is near everywhere.
+     */
+    public Builder group(String name, String ofRegion) {
+      regions.put(
+          Objects.requireNonNull(name, "name"), Objects.requireNonNull(ofRegion, "ofRegion"));
+      return this;
+    }
+
+    /** The region of this gateway. Default: none, and all groups are as near. */
+    public Builder region(String name) {
+      region = Objects.requireNonNull(name, "name");
       return this;
     }
 
@@ -704,6 +787,14 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       if (tokens.groups().isEmpty()) {
         throw new IllegalStateException(
             "a tunnel server needs enrolmentToken(…), or no connector could prove itself");
+      }
+      for (String group : regions.keySet()) {
+        if (!tokens.groups().contains(group)) {
+          throw new IllegalStateException(
+              "group("
+                  + group
+                  + ", …) has a region, but no enrolment token admits connectors to it");
+        }
       }
       if (recommendedVersion != null
           && leastVersion != null

@@ -49,6 +49,7 @@ final class Chain implements AutoCloseable {
   final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
   final BlockingQueue<TunnelEvent> tunnelEvents = new LinkedBlockingQueue<>();
   final TunnelServer tunnel;
+  final Gateway gateway;
   final int port;
 
   /** Of the gateway's own listener: HTTP/1.1 and HTTP/2 with TLS, for {@code app.test}. */
@@ -57,19 +58,28 @@ final class Chain implements AutoCloseable {
   private final Deque<Runnable> parts = new ArrayDeque<>();
 
   Chain(int originPort, UnaryOperator<Application.Builder> settings) {
+    this(originPort, settings, server -> server);
+  }
+
+  Chain(
+      int originPort,
+      UnaryOperator<Application.Builder> settings,
+      UnaryOperator<TunnelServer.Builder> serverSettings) {
     tunnel =
-        TunnelServer.builder()
-            .host("127.0.0.1")
-            .port(0)
-            .tls(tls.server("localhost"))
-            .listener(tunnelEvents::add)
-            .enrolmentToken("default", TOKEN)
+        serverSettings
+            .apply(
+                TunnelServer.builder()
+                    .host("127.0.0.1")
+                    .port(0)
+                    .tls(tls.server("localhost"))
+                    .listener(tunnelEvents::add)
+                    .enrolmentToken("default", TOKEN))
             .build()
             .start();
     AtomicReference<HttpHandler> mounted = new AtomicReference<>();
     Undertow front = undertow(exchange -> mounted.get().handleRequest(exchange));
     port = portOf(front);
-    Gateway gateway =
+    gateway =
         Gateway.builder()
             .host("127.0.0.1")
             .port(0)
