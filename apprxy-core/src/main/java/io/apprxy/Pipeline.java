@@ -316,15 +316,12 @@ final class Pipeline implements HttpHandler {
 
     @Override
     public @Nullable Route route() {
-      Route route = dispatch.route();
-      if (route != null) {
-        exchange.routed(route);
-      }
-      return route;
+      return dispatch.route();
     }
 
     @Override
     public ClientRequest request(Route route) {
+      exchange.routed(route);
       HttpServerExchange undertow = exchange.undertow();
       ClientRequest request = new ClientRequest();
       request.setMethod(undertow.getRequestMethod()).setPath(pathAndQuery());

@@ -182,7 +182,9 @@ class ErrorResponseTest {
     "ORIGIN_TIMEOUT, http_response_timeout",
     "ORIGIN_CERTIFICATE, tls_certificate_error",
     "ORIGIN_BROKEN, http_response_incomplete",
-    "ORIGIN_OVERLOADED, connection_limit_reached"
+    "ORIGIN_OVERLOADED, connection_limit_reached",
+    "CIRCUIT_OPEN, destination_unavailable",
+    "PINNED_ENDPOINT_GONE, destination_unavailable"
   })
   void failureBeyondTheGateway_hasAProxyStatus(ErrorCode code, String error) {
     assertThat(header(ErrorResponse.of(failure(code), "id-1", BROWSER), "Proxy-Status"))

@@ -54,7 +54,7 @@ public final class BalancedRoute<M extends Member> implements Route {
 
   @Override
   public String name() {
-    return way == null ? "none" : way.name();
+    return Objects.requireNonNull(way).name();
   }
 
   @Override
@@ -215,6 +215,11 @@ public final class BalancedRoute<M extends Member> implements Route {
       boolean turnedAway = way.endsAtOrigin() && (status >= 502 && status <= 504);
       slot.report(turnedAway ? Outcome.TURNED_AWAY : Outcome.ANSWERED);
       lease.answered(status);
+    }
+
+    @Override
+    public void upgraded() {
+      lease.upgraded();
     }
 
     @Override

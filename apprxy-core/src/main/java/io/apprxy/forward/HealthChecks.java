@@ -1,5 +1,6 @@
 package io.apprxy.forward;
 
+import io.apprxy.Application.OriginProtocol;
 import io.apprxy.LoadBalancing.HealthCheck;
 import io.apprxy.balance.Balancer;
 import io.apprxy.forward.OriginInstances.Instance;
@@ -15,6 +16,7 @@ import io.undertow.util.Headers;
 import io.undertow.util.Methods;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.URI;
 import java.net.UnknownHostException;
 import java.util.Objects;
 import java.util.concurrent.RejectedExecutionException;
@@ -38,6 +40,7 @@ final class HealthChecks implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.balance");
 
   private final HealthCheck settings;
+  private final OriginProtocol protocol;
   private final String hostHeader;
   private final UndertowXnioSsl tls;
   private final Balancer<Instance> balancer;
@@ -47,8 +50,13 @@ final class HealthChecks implements AutoCloseable {
   private volatile boolean closed;
 
   HealthChecks(
-      HealthCheck settings, String hostHeader, UndertowXnioSsl tls, Balancer<Instance> balancer) {
+      HealthCheck settings,
+      OriginProtocol protocol,
+      String hostHeader,
+      UndertowXnioSsl tls,
+      Balancer<Instance> balancer) {
     this.settings = settings;
+    this.protocol = protocol;
     this.hostHeader = hostHeader;
     this.tls = tls;
     this.balancer = balancer;
@@ -127,10 +135,14 @@ final class HealthChecks implements AutoCloseable {
 
     private void connect() {
       boolean secure = instance.origin().getScheme().equals("https");
+      URI address =
+          protocol == OriginProtocol.HTTP_2
+              ? URI.create(
+                  (secure ? "h2://" : "h2c-prior://") + instance.origin().getRawAuthority())
+              : instance.origin();
       try {
         UndertowClient.getInstance()
-            .connect(
-                this, instance.origin(), thread, secure ? tls : null, buffers, OptionMap.EMPTY);
+            .connect(this, address, thread, secure ? tls : null, buffers, OptionMap.EMPTY);
       } catch (RuntimeException e) {
         failed(new IOException(e));
       }
@@ -151,8 +163,10 @@ final class HealthChecks implements AutoCloseable {
       request
           .getRequestHeaders()
           .put(Headers.HOST, hostHeader)
-          .put(Headers.CONNECTION, "close")
           .put(Headers.USER_AGENT, "apprxy-health-check");
+      if (protocol == OriginProtocol.HTTP_1_1) {
+        request.getRequestHeaders().put(Headers.CONNECTION, "close");
+      }
       opened.sendRequest(request, onSent());
     }
 

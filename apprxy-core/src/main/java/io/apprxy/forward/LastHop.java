@@ -200,7 +200,11 @@ public final class LastHop implements AutoCloseable {
                 instance -> poolOf(instance, application.originProtocol()),
                 balancer ->
                     new HealthChecks(
-                        Objects.requireNonNull(check), mapping.hostHeader(), tls, balancer),
+                        Objects.requireNonNull(check),
+                        application.originProtocol(),
+                        mapping.hostHeader(),
+                        tls,
+                        balancer),
                 meters.balancing(application.id(), "origin")));
     meters.watch(application.id(), "origin", origin.instances.balancer());
     origins.put(application, origin);
@@ -266,17 +270,14 @@ public final class LastHop implements AutoCloseable {
 
     @Override
     public @Nullable Route route() {
-      Route route = BalancedRoute.next(selection, this::to);
-      if (route != null) {
-        events.routed(route);
-      }
-      return route;
+      return BalancedRoute.next(selection, this::to);
     }
 
     private Route to(Instance instance, boolean anew) {
       OriginConnections.Attempt next = instance.pool().route(anew ? attempt : null);
       serving = instance;
       attempt = next;
+      events.routed(next);
       return next;
     }
 

@@ -11,9 +11,11 @@ import io.apprxy.LoadBalancing.HealthCheck;
 import io.apprxy.LoadBalancing.OutlierEjection;
 import io.apprxy.LoadBalancing.Retries;
 import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.handlers.BlockingHandler;
+import io.undertow.util.Protocols;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -557,6 +559,39 @@ class BalancingIT {
   }
 
   @Test
+  void originOfHttp2_isCheckedByHttp2() throws Exception {
+    AtomicInteger checks = new AtomicInteger();
+    HttpHandler handler =
+        exchange -> {
+          boolean http2 = exchange.getProtocol().equals(Protocols.HTTP_2_0);
+          checks.addAndGet(http2 && exchange.getRequestURI().equals("/up") ? 1 : 0);
+          exchange.setStatusCode(http2 ? 200 : 505).endExchange();
+        };
+    Instance a = instance(handler);
+    Instance b = instance(handler);
+    int nobody = nobodyListens();
+    RunningGateway gateway =
+        gateway(
+            application ->
+                application
+                    .originProtocol(Application.OriginProtocol.HTTP_2)
+                    .loadBalancing(
+                        LoadBalancing.builder()
+                            .healthCheck(
+                                HealthCheck.of("/up")
+                                    .every(Duration.ofMillis(100), Duration.ofSeconds(5)))
+                            .build()),
+            a.port,
+            b.port,
+            nobody);
+    assertThat(get(gateway, "/").statusCode()).isEqualTo(200);
+    await(() -> checks.get() >= 10 && !gateway.endpoint(nobody).healthy());
+
+    assertThat(gateway.endpoint(a.port).healthy()).isTrue();
+    assertThat(gateway.endpoint(b.port).healthy()).isTrue();
+  }
+
+  @Test
   void instanceThatDoesNotAnswerItsCheck_isOut() throws Exception {
     CountDownLatch end = new CountDownLatch(1);
     RawOrigin silent =
@@ -767,6 +802,7 @@ class BalancingIT {
       server =
           Undertow.builder()
               .addHttpListener(0, "127.0.0.1")
+              .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
               .setHandler(exchange -> serve(handler, exchange))
               .build();
       server.start();
