@@ -206,7 +206,8 @@ public record LoadBalancing(
    *
    * @param maxAttempts how often one request is tried in all, 1 to 10; 1 is no retry. Default: 3
    * @param budget how many retries there may be in relation to the requests of the last 10 seconds,
-   *     0 to 1: an application that fails must not get more to do for it. Default: 0.2
+   *     0 to 1: an application that fails must not get more to do for it. What was cut off with its
+   *     connection is not counted. Default: 0.2
    * @param minimumPerSecond retries that there may be beyond that, 0 to 1,000. Default: 10
    */
   public record Retries(int maxAttempts, double budget, int minimumPerSecond) {

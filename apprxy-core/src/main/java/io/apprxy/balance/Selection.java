@@ -104,7 +104,9 @@ public final class Selection<M extends Member> {
         || (again == null && lastResort() == null && (isBound() || !balancer.anyUsable(this)))) {
       return false;
     }
-    if (!balancer.budget().retry(balancer.now())) {
+    // What was cut off is as much as was under way, once: no load that feeds on itself.
+    boolean cutOff = again != null || lastResort != null;
+    if (!cutOff && !balancer.budget().retry(balancer.now())) {
       balancer.events().retryRefused();
       return false;
     }
@@ -157,9 +159,10 @@ public final class Selection<M extends Member> {
 
   /** The endpoint of the attempt before, if the next one is made there, too. */
   private @Nullable Endpoint<M> repeated() {
-    Endpoint<M> repeated = again;
-    if (repeated == null && lastResort != null && (isBound() || !balancer.anyUsable(this))) {
-      repeated = lastResort();
+    boolean nowhereElse = isBound() || !balancer.anyUsable(this);
+    Endpoint<M> repeated = nowhereElse ? lastResort() : null;
+    if (again != null && (nowhereElse || again.inService(balancer.now()))) {
+      repeated = again;
     }
     again = null;
     lastResort = null;

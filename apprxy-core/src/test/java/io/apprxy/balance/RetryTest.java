@@ -106,6 +106,33 @@ class RetryTest {
   }
 
   @Test
+  void requestsThatWereCutOff_needNoBudget() {
+    TestBalancer balancer = of(new Retries(3, 0, 0), "a", "b");
+    for (boolean first : new boolean[] {true, false}) {
+      Request request = balancer.begin().attempt();
+      request.slot.repeat(first);
+      request.slot.release();
+      assertThat(request.selection.attempt()).isTrue();
+      request.acquire();
+      request.end(Outcome.FAILED);
+      assertThat(request.selection.attempt()).isFalse();
+    }
+  }
+
+  @Test
+  void requestThatWasCutOff_isNotRepeatedWhereOthersHaveFailedSince() {
+    TestBalancer balancer = of(new Retries(3, 0, 0), "a", "b");
+    Request request = balancer.begin().attempt();
+    String first = request.id();
+    request.slot.repeat(true);
+    request.slot.release();
+    balancer.fail(first, 5);
+    assertThat(balancer.state(first).ejected()).isTrue();
+
+    assertThat(request.attempt().id()).isNotEqualTo(first);
+  }
+
+  @Test
   void budgetOfNothing_retriesNothing() {
     TestBalancer balancer = of(new Retries(3, 0, 0), "a", "b");
     Request request = balancer.begin().attempt();
