@@ -16,6 +16,7 @@ import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.handlers.BlockingHandler;
 import io.undertow.util.Protocols;
+import io.undertow.util.SameThreadExecutor;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -136,6 +137,43 @@ class BalancingIT {
     assertThat(wrong).isEmpty();
     assertThat(answered.get()).isGreaterThanOrEqualTo(3_600);
     assertThat(gateway.endpoint(b.port).ejected()).isTrue();
+  }
+
+  /** All that were under way there go elsewhere at once. */
+  @Test
+  void instanceThatIsKilledWithManyRequestsUnderWay_failsNoIdempotentOne() throws Exception {
+    int requests = 300;
+    CountDownLatch underWay = new CountDownLatch(requests);
+    CompletableFuture<String> killed = new CompletableFuture<>();
+    HttpHandler waits =
+        exchange ->
+            exchange.dispatch(
+                SameThreadExecutor.INSTANCE,
+                () -> {
+                  underWay.countDown();
+                  var unused =
+                      killed.thenAccept(
+                          answer ->
+                              exchange
+                                  .getIoThread()
+                                  .execute(() -> exchange.getResponseSender().send(answer)));
+                });
+    Instance dying = instance(waits);
+    Instance staying = instance(waits);
+    RunningGateway gateway = gateway(ROUND_ROBIN, dying.port, staying.port);
+    List<CompletableFuture<HttpResponse<String>>> answers = new ArrayList<>();
+    for (int i = 0; i < requests; i++) {
+      answers.add(client.sendAsync(request(gateway, "/"), BodyHandlers.ofString()));
+    }
+    assertThat(underWay.await(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(dying.served.get()).isEqualTo(requests / 2);
+    dying.kill();
+    await(() -> staying.served.get() == requests);
+    killed.complete("served");
+
+    for (CompletableFuture<HttpResponse<String>> answer : answers) {
+      assertThat(answer.get(60, TimeUnit.SECONDS).body()).isEqualTo("served");
+    }
   }
 
   @Test
