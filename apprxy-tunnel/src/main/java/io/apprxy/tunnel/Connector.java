@@ -263,10 +263,11 @@ public final class Connector implements AutoCloseable {
           try {
             listener.update(version);
           } catch (UpdateException | RuntimeException e) {
-            LOG.warn("connector {} was not updated to {}", settings.name, version, e);
             synchronized (updating) {
               update = update.failed(e);
             }
+            LOG.warn("connector {} was not updated: {}", settings.name, update.detail());
+            LOG.debug("the update to {}", version, e);
             checkIn();
           }
         });

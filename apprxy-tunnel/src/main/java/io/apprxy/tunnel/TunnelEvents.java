@@ -48,10 +48,10 @@ final class TunnelEvents {
    * @param connector empty if it is not known
    */
   void tell(TunnelEvent.Type type, String group, String connector, String detail) {
-    if (type == TunnelEvent.Type.REFUSED) {
-      LOG.debug("{}: {}", type, detail); // who is refused can come again at will
-    } else {
-      LOG.info("{}: {}", type, detail);
+    switch (type) {
+      case REFUSED -> LOG.debug("{}: {}", type, detail); // who is refused can come again at will
+      case UPDATE_FAILED, UPDATE_REFUSED -> LOG.warn("{}: {}", type, detail);
+      default -> LOG.info("{}: {}", type, detail);
     }
     count(type, group);
     try {
