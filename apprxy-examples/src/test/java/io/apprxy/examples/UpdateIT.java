@@ -6,10 +6,12 @@ import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsServer;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -20,8 +22,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Connectors that are to update themselves while users are served: from a release that calls itself
- * 1.0.0 to one that calls itself 1.1.0.
+ * Connectors that update themselves while users are served, each a process that starts the next
+ * one: from a release that calls itself 1.0.0 to one that calls itself 1.1.0.
  */
 class UpdateIT {
   @TempDir private Path temporary;
@@ -105,6 +107,34 @@ class UpdateIT {
   }
 
   @Test
+  void connectors_areUpdatedOneAfterTheOther_andNoRequestIsLost() throws Exception {
+    publish(TestReleases.connector(published, "1.1.0"));
+    ExampleProcess first = startConnector("first");
+    try (BusyUsers users = users()) {
+      users.awaitAnswers(100);
+
+      ExampleProcess second = startConnector("second");
+
+      awaitGateway("connector first of group demo runs 1.1.0 now");
+      awaitGateway("connector second of group demo runs 1.1.0 now");
+      users.awaitAnswers(300);
+      assertThat(users.failures).isEmpty();
+      assertThat(first.isAlive()).isTrue();
+      assertThat(second.isAlive()).isTrue();
+    }
+    assertThat(processes.gateway.output())
+        .contains("runs 1.0.0; 1.1.0 is recommended"); // it has seen both versions
+    assertThat(updateEvents()).hasSize(4);
+    for (int i = 0; i < 4; i += 2) {
+      assertThat(updateEvents().get(i)).startsWith("UPDATE_STARTED");
+      assertThat(updateEvents().get(i + 1)).startsWith("UPDATED");
+    }
+    for (String name : List.of("first", "second")) {
+      assertThat(file("releases-" + name).resolve("current")).hasContent("connector-1.1.0.jar");
+    }
+  }
+
+  @Test
   void release_thatAnotherKeySigned_changesNothing_andTheGatewayIsTold() throws Exception {
     Path release = TestReleases.connector(published, "1.1.0");
     sign("key", "--private-key=" + file("another.pem"), "--public-key=" + file("another.pub"));
@@ -124,6 +154,26 @@ class UpdateIT {
         .hasSize(2);
     assertThat(names("first")).isEqualTo(Set.of("lock", "up"));
     assertThat(names("second")).isEqualTo(Set.of("lock", "up"));
+  }
+
+  @Test
+  void release_thatDoesNotComeUp_givesWayToTheFormer_andTheGatewayIsTold() throws Exception {
+    String main = ConnectorExample.class.getName().replace('.', '/') + ".class";
+    byte[] broken = "no class".getBytes(StandardCharsets.UTF_8);
+    publish(TestReleases.of(published, "1.1.0", Map.of(main, broken)));
+    ExampleProcess first = startConnector("first");
+    try (BusyUsers users = users()) {
+      ExampleProcess second = startConnector("second");
+
+      awaitGateway("connector first of group demo was not updated: it is back");
+      awaitGateway("connector second of group demo was not updated: it is back");
+      users.awaitAnswers(100);
+      assertThat(users.failures).isEmpty();
+      assertThat(first.isAlive()).isTrue();
+      assertThat(second.isAlive()).isTrue();
+    }
+    assertThat(file("releases-first").resolve("failed")).hasContent("connector-1.1.0.jar");
+    assertThat(file("releases-first").resolve("current")).doesNotExist();
   }
 
   private Set<String> names(String connector) throws Exception {

@@ -111,8 +111,10 @@ final class RemoteConnector implements Member {
 
   UpdateTurns.Member member() {
     CheckIn said = latest;
+    // Without a certificate no id outlives a restart: then it is a name that comes back.
+    String lasting = id.equals(key.instance()) ? said.name() : id;
     return new UpdateTurns.Member(
-        id,
+        lasting,
         toString(),
         key.instance(),
         new Version(said.version()),

@@ -503,13 +503,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     turns
         .advance(inGroup(group).map(RemoteConnector::member).toList(), recommended)
         .ifPresent(
-            order -> {
-              RemoteConnector connector =
-                  connectors.get(new Key(group, order.id(), order.instance()));
-              if (connector != null) {
-                connector.update(order);
-              }
-            });
+            order ->
+                inGroup(group)
+                    .filter(connector -> connector.key.instance().equals(order.instance()))
+                    .forEach(connector -> connector.update(order)));
   }
 
   private UpdateTurns newTurns(String group) {
