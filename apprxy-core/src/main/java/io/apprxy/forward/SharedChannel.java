@@ -32,8 +32,12 @@ public final class SharedChannel extends IsolatingChannel {
   /** Of the streams that a bound of buffers is computed for. */
   private static final int STREAMS = 1_000;
 
-  /** Users who leave early are many, and no attack of the gateway's. */
-  private static final int MAX_RESETS = 10_000;
+  /**
+   * Users who leave early are many, and no attack of the gateway's, which replaces a connection
+   * after 1,000 of them. Undertow keeps up to a buffer of each for a minute: this bounds it at 64
+   * MiB.
+   */
+  private static final int MAX_RESETS = 2_000;
 
   private final ReceiveWindows windows = new ReceiveWindows();
   private final GoAwayFrames goAwayFrames = new GoAwayFrames();

@@ -58,7 +58,10 @@ public final class ResponseHeaders {
     headers.put(Headers.CACHE_CONTROL, String.join(", ", directives));
   }
 
-  /** The elements of a list (RFC 9110 §5.6.1); a comma within quotes ends none. */
+  /**
+   * The elements of a list (RFC 9110 §5.6.1); a comma within quotes ends none. One whose quotes do
+   * not end is left out: it would swallow what is added after it.
+   */
   private static List<String> elements(String list) {
     List<String> elements = new ArrayList<>();
     boolean quoted = false;
@@ -74,7 +77,9 @@ public final class ResponseHeaders {
         start = i + 1;
       }
     }
-    elements.add(list.substring(start).strip());
+    if (!quoted) {
+      elements.add(list.substring(start).strip());
+    }
     return elements;
   }
 

@@ -18,7 +18,11 @@ record Authority(String host, String text) {
   private static final String LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
   private static final Pattern FORM =
       Pattern.compile(
-          "(\\[[0-9A-Fa-f:.]{2,45}]|" + LABEL + "(?:\\." + LABEL + ")*+)(?::([1-9][0-9]{0,4}))?");
+          "(\\[(?!.*[0-9A-Fa-f]{5}.*])[0-9A-Fa-f:.]{2,45}]|"
+              + LABEL
+              + "(?:\\."
+              + LABEL
+              + ")*+)(?::([1-9][0-9]{0,4}))?");
 
   /**
    * The canonical form of the text, or null if it has none: it is malformed, or ends with a dot.

@@ -118,26 +118,26 @@ final class Chain implements AutoCloseable {
   /** Starts a connector that is closed with the chain. */
   Connector connect(int originPort, UnaryOperator<Connector.Builder> settings)
       throws InterruptedException {
-    Connector connector =
-        settings
-            .apply(
-                Connector.builder()
-                    .gateway("https://localhost:" + tunnel.port())
-                    .trust(tls.client())
-                    .enrolmentToken(TOKEN)
-                    .connections(2)
-                    .allowOrigin("http://127.0.0.1:" + originPort)
-                    .signOn(
-                        (request, identity, application) -> {
-                          request.set("X-User", identity.name());
-                          return Verdict.proceed();
-                        }))
-            .build()
-            .start();
+    Connector connector = settings.apply(connector(originPort, tunnel.port())).build().start();
     parts.push(connector::close);
     assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
     assertThat(tunnel.awaitConnector("default", Duration.ofSeconds(30))).isTrue();
     return connector;
+  }
+
+  /** A connector that dials this port, of the tunnel or of something before it. */
+  Connector.Builder connector(int originPort, int gatewayPort) {
+    return Connector.builder()
+        .gateway("https://localhost:" + gatewayPort)
+        .trust(tls.client())
+        .enrolmentToken(TOKEN)
+        .connections(2)
+        .allowOrigin("http://127.0.0.1:" + originPort)
+        .signOn(
+            (request, identity, application) -> {
+              request.set("X-User", identity.name());
+              return Verdict.proceed();
+            });
   }
 
   Connector connect(int originPort) throws InterruptedException {

@@ -7,14 +7,13 @@ import io.apprxy.Gateway;
 import io.undertow.Undertow;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -84,48 +83,23 @@ class Http2AbuseIT {
   }
 
   private static RawHttp2 connector() throws IOException {
-    SSLSocket socket =
-        (SSLSocket)
-            chain.tls.client().getSocketFactory().createSocket("localhost", chain.tunnel.port());
-    socket.setSoTimeout(30_000);
-    socket
-        .getOutputStream()
-        .write(
-            """
-            GET /.apprxy/connect HTTP/1.1
-            Host: localhost
-            Connection: Upgrade
-            Upgrade: ptth
-            ALPN: h2
-            Authorization: Bearer %s
-            apprxy-connector-name: hostile
-            apprxy-connector-instance: hostile
-
-            """
-                .formatted(Chain.TOKEN)
-                .replace("\n", "\r\n")
-                .getBytes(StandardCharsets.US_ASCII));
-    readHead(socket);
-    return new RawHttp2(socket);
-  }
-
-  private static void readHead(SSLSocket socket) throws IOException {
-    StringBuilder head = new StringBuilder();
-    while (head.indexOf("\r\n\r\n") < 0) {
-      head.append((char) socket.getInputStream().read());
-    }
+    return new RawHttp2(RawHttp2.connect(chain.tls.client(), chain.tunnel.port(), "rh2"));
   }
 
   /** It is the client of the tunnel's HTTP/2. */
   @ParameterizedTest
   @EnumSource
   void gatewayThatAConnectorDials(Http2Attack attack) throws Exception {
-    try (ServerSocket listening =
-        chain
-            .tls
-            .server("localhost")
-            .getServerSocketFactory()
-            .createServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+    try (SSLServerSocket listening =
+        (SSLServerSocket)
+            chain
+                .tls
+                .server("localhost")
+                .getServerSocketFactory()
+                .createServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+      SSLParameters parameters = listening.getSSLParameters();
+      parameters.setApplicationProtocols(new String[] {"rh2"});
+      listening.setSSLParameters(parameters);
       Connector attacked =
           chain.connect(
               Chain.portOf(origin),
@@ -133,13 +107,7 @@ class Http2AbuseIT {
                   settings.gateway("https://localhost:" + listening.getLocalPort()).connections(1));
       ATTACKED_CONNECTORS.add(attacked);
       SSLSocket socket = (SSLSocket) listening.accept();
-      assertThat(attacked.awaitConnected(Duration.ofSeconds(30))).isTrue();
-      readHead(socket);
-      socket
-          .getOutputStream()
-          .write(
-              "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ptth\r\n\r\n"
-                  .getBytes(StandardCharsets.US_ASCII));
+      socket.setSoTimeout(30_000);
       RawHttp2 hostile = new RawHttp2(socket);
       hostile.begin();
       assertCutOff(attack, hostile);

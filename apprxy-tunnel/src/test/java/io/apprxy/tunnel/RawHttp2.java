@@ -65,7 +65,7 @@ final class RawHttp2 implements AutoCloseable {
   }
 
   RawHttp2(SSLContext trust, int port, String authority) throws IOException {
-    this(connect(trust, port), authority);
+    this(connect(trust, port, "h2"), authority);
     begin();
   }
 
@@ -75,11 +75,12 @@ final class RawHttp2 implements AutoCloseable {
     send(frame(SETTINGS, 0, 0));
   }
 
-  private static Socket connect(SSLContext trust, int port) throws IOException {
+  /** A connection of which this protocol was selected (ALPN). */
+  static Socket connect(SSLContext trust, int port, String protocol) throws IOException {
     SSLSocket socket = (SSLSocket) trust.getSocketFactory().createSocket("localhost", port);
     socket.setSoTimeout(30_000);
     SSLParameters parameters = socket.getSSLParameters();
-    parameters.setApplicationProtocols(new String[] {"h2"});
+    parameters.setApplicationProtocols(new String[] {protocol});
     socket.setSSLParameters(parameters);
     socket.startHandshake();
     return socket;

@@ -17,15 +17,21 @@ class SessionFuzzTest {
     assertThat(SEAL.open(new String(input, StandardCharsets.ISO_8859_1))).isNull();
   }
 
-  /** A byte that is another, wherever it stands. */
+  /**
+   * A byte that is another, wherever it stands. Bits that base64 leaves over at the end of a part
+   * say nothing, and change nothing.
+   */
   @FuzzTest
-  void cookie_thatWasChanged_doesNotOpen(byte[] input) {
+  void cookie_thatWasChanged_opensToWhatWasSealed_orNotAtAll(byte[] input) {
     String sealed = SEAL.seal(Map.of("name", "alice"), Duration.ofHours(1));
     StringBuilder changed = new StringBuilder(sealed);
     for (int i = 0; i + 1 < input.length; i += 2) {
       changed.setCharAt((input[i] & 0xff) * 7 % changed.length(), (char) (input[i + 1] & 0x7f));
     }
-    boolean same = changed.toString().equals(sealed);
-    assertThat(SEAL.open(changed.toString()) != null).isEqualTo(same);
+    Map<String, Object> opened = SEAL.open(changed.toString());
+    assertThat(opened).isIn(null, SEAL.open(sealed));
+    if (changed.toString().equals(sealed)) {
+      assertThat(opened).isNotNull();
+    }
   }
 }
