@@ -63,6 +63,11 @@ final class BusyUsers implements AutoCloseable {
     assertThat(failures).isEmpty();
   }
 
+  void assertNoFailure(String what) {
+    System.out.println(what + ": " + failures.size() + " of " + answers + " requests failed");
+    assertThat(failures).isEmpty();
+  }
+
   @Override
   public void close() {
     stop.set(true);

@@ -71,6 +71,29 @@ final class ExampleProcess implements AutoCloseable {
     return process.children();
   }
 
+  /** Lets it run no further, as a laptop that sleeps. */
+  void pause() throws Exception {
+    signal("-STOP");
+  }
+
+  /** Lets it run on. */
+  void resume() throws Exception {
+    signal("-CONT");
+  }
+
+  private void signal(String which) throws Exception {
+    Process kill = new ProcessBuilder("kill", which, Long.toString(process.pid())).start();
+    if (kill.waitFor() != 0) {
+      throw new IllegalStateException("no process " + process.pid());
+    }
+  }
+
+  /** How often it has written this. */
+  int count(String text) {
+    String all = output();
+    return (all.length() - all.replace(text, "").length()) / text.length();
+  }
+
   /** Ends it as a power cut would. */
   void kill() {
     process.destroyForcibly().onExit().join();

@@ -24,7 +24,7 @@ final class SeparateProcesses implements AutoCloseable {
   private final Path directory;
   private final DemoCertificates certificates;
   private final DemoProvider provider;
-  final ExampleProcess gateway;
+  ExampleProcess gateway;
   private final int tunnelPort;
   private final List<ExampleProcess> processes = new ArrayList<>();
 
@@ -47,8 +47,13 @@ final class SeparateProcesses implements AutoCloseable {
     provider =
         DemoProvider.start(
             0, certificates.server(), DemoProvider.Client.gateway("apprxy-demo", secret, home));
+    startGateway(settings);
+  }
+
+  /** Starts the gateway; once more on the same ports, if it has ended. */
+  void startGateway(String... settings) throws Exception {
     List<String> all = new ArrayList<>(List.of(settings));
-    all.add("--port=" + port);
+    all.add("--port=" + home.getPort());
     all.add("--tunnel-port=" + tunnelPort);
     all.add("--internal-url=" + origin);
     all.add("--issuer=" + provider.issuer());
