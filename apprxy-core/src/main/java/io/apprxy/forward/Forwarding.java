@@ -698,7 +698,7 @@ final class Forwarding {
     stopWatching();
     long idle = timeLimit().toNanos();
     long idleLeft = idle - (System.nanoTime() - lastProgress);
-    long stallLeft = responseBegun ? plan.stallTimeout().toNanos() - stalledFor() : Long.MAX_VALUE;
+    long stallLeft = plan.stallTimeout().toNanos() - stalledFor();
     if (idleLeft <= 0) {
       abort(
           new GatewayException(
@@ -716,8 +716,14 @@ final class Forwarding {
     }
   }
 
-  /** A stream on which there is nothing to send waits for nobody. */
+  /**
+   * A stream on which there is nothing to send waits for nobody; and before there is an answer, the
+   * origin may take its time for the request, too.
+   */
   private long stalledFor() {
+    if (!responseBegun) {
+      return 0;
+    }
     return Math.max(
         requestPump == null ? 0 : requestPump.stalledFor(),
         responsePump == null ? 0 : responsePump.stalledFor());

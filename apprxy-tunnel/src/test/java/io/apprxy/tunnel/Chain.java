@@ -164,8 +164,16 @@ final class Chain implements AutoCloseable {
   }
 
   static Undertow undertow(HttpHandler handler) {
+    return undertow(handler, 16);
+  }
+
+  /**
+   * @param workers how many requests may block at once
+   */
+  static Undertow undertow(HttpHandler handler, int workers) {
     Undertow server =
         Undertow.builder()
+            .setWorkerThreads(workers)
             .addHttpListener(0, "127.0.0.1")
             .setServerOption(UndertowOptions.DECODE_URL, false)
             .setServerOption(UndertowOptions.MAX_ENTITY_SIZE, -1L)

@@ -557,7 +557,7 @@ class TunnelIT {
     return origin;
   }
 
-  private static HttpHandler echo() {
+  static HttpHandler echo() {
     return Handlers.websocket(
         (exchange, channel) -> {
           channel
