@@ -8,7 +8,9 @@ import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.examples.BenchmarkContender.Running;
 import io.apprxy.tunnel.Connector;
 import io.apprxy.tunnel.TunnelServer;
+import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,6 +29,7 @@ final class BenchmarkGateway implements Callable<Integer> {
   private static final int OTHER_APPLICATIONS = 999;
 
   private static final int OTHER_GROUPS = 9;
+  private static final int MAX_OTHERS = 200;
   private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   @Option(names = "--directory")
@@ -105,17 +108,15 @@ final class BenchmarkGateway implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     DemoCertificates certificates = DemoCertificates.in(directory);
-    String token = DemoSetup.sharedSecret(directory.resolve("enrolment-token"));
     TunnelServer.Builder tunnelBuilder =
         TunnelServer.builder()
             .host("127.0.0.1")
             .port(tunnelPort)
-            .tls(certificates.server())
-            .enrolmentToken(GROUP, token);
+            .tls(certificates.serverKeys())
+            .group(GROUP);
     if (grown) {
       for (int i = 0; i < OTHER_GROUPS; i++) {
-        tunnelBuilder.enrolmentToken(
-            otherGroup(i), DemoSetup.sharedSecret(directory.resolve("enrolment-token-" + i)));
+        tunnelBuilder.group(otherGroup(i));
       }
     }
     TunnelServer tunnel = tunnelBuilder.build();
@@ -145,8 +146,22 @@ final class BenchmarkGateway implements Callable<Integer> {
     }
     Gateway gateway = builder.build();
     tunnel.start();
+    DemoSetup.replacePrivate(
+        directory.resolve("enrolment-token"), tunnel.createEnrolmentToken(GROUP));
+    if (grown) {
+      writeOtherTokens(tunnel);
+    }
     gateway.start();
     return DemoSetup.serveUntilStopped(gateway, tunnel);
+  }
+
+  /** One for each of the other connectors, in the order in which they are started. */
+  private void writeOtherTokens(TunnelServer tunnel) throws IOException {
+    StringBuilder tokens = new StringBuilder();
+    for (int i = 0; i < MAX_OTHERS; i++) {
+      tokens.append(tunnel.createEnrolmentToken(otherGroup(i % OTHER_GROUPS))).append('\n');
+    }
+    DemoSetup.replacePrivate(directory.resolve("other-tokens"), tokens.toString());
   }
 
   private Application.Builder signedIn(String name) {
@@ -180,15 +195,15 @@ final class BenchmarkGateway implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
       DemoCertificates certificates = DemoCertificates.in(directory);
+      List<String> tokens = Files.readAllLines(directory.resolve("other-tokens"));
       List<Connector> connectors = new ArrayList<>();
       for (int i = 0; i < number; i++) {
-        Path token = directory.resolve("enrolment-token-" + i % OTHER_GROUPS);
         connectors.add(
             Connector.builder()
                 .gateway(gateway)
                 .name("other-" + i)
-                .trust(certificates.trust())
-                .enrolmentToken(DemoSetup.sharedSecret(token))
+                .trust(certificates.ca())
+                .enrolmentToken(tokens.get(i))
                 .allowOrigin("http://127.0.0.1:9")
                 .build()
                 .start());

@@ -6,14 +6,16 @@ import io.apprxy.tunnel.UpdateException;
 import io.apprxy.tunnel.Updater;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
-import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -66,6 +68,12 @@ public final class ConnectorExample implements Callable<Integer> {
   private @Nullable Path enrolmentTokenFile;
 
   @Option(
+      names = "--identity-file",
+      description =
+          "Where its key and certificate are kept. Default: one that is free, in the directory")
+  private @Nullable Path identityFile;
+
+  @Option(
       names = "--update-url",
       description =
           "Where the manifest of releases is, as SignRelease writes it. Default: no updates")
@@ -104,6 +112,9 @@ public final class ConnectorExample implements Callable<Integer> {
       description = "Where the demo's CA and secrets are kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
+  /** Held as long as the process runs. */
+  private @Nullable FileLock lock;
+
   /** Starts the connector, and stops it on Ctrl-C. */
   public static void main(String[] arguments) {
     System.exit(DemoSetup.run(new ConnectorExample(), arguments));
@@ -133,14 +144,14 @@ public final class ConnectorExample implements Callable<Integer> {
   private int connect(@Nullable ReleaseDirectory releases) throws Exception {
     CompletableFuture<Integer> end = new CompletableFuture<>();
     DemoSetup.privateDirectory(directory);
-    SSLContext trust =
-        gatewayCa == null ? DemoCertificates.in(directory).trust() : PemFiles.trust(gatewayCa);
+    Path ca = gatewayCa == null ? DemoCertificates.in(directory).caFile() : gatewayCa;
     Connector.Builder builder =
         Connector.builder()
             .gateway(gateway.toString())
             .name(name)
-            .trust(trust)
-            .enrolmentToken(enrolmentToken())
+            .trust(ca)
+            .identity(identityFile == null ? freeIdentity() : identityFile)
+            .enrolmentToken(this::enrolmentToken)
             .signOn(new HeaderSignOn());
     origins.forEach(origin -> builder.allowOrigin(origin.toString()));
     if (releases != null) {
@@ -192,8 +203,30 @@ public final class ConnectorExample implements Callable<Integer> {
     end.complete(ReleaseLauncher.RESTART);
   }
 
-  private String enrolmentToken() throws Exception {
-    String given = DemoSetup.secret(enrolmentTokenFile, "APPRXY_ENROLMENT_TOKEN");
-    return given == null ? DemoSetup.sharedSecret(directory.resolve("enrolment-token")) : given;
+  /** The gateway of the demo replaces a token that was used: it is read anew for each attempt. */
+  private @Nullable String enrolmentToken() {
+    String given = enrolmentTokenFile == null ? System.getenv("APPRXY_ENROLMENT_TOKEN") : null;
+    return given == null
+        ? DemoSetup.secretIfThere(
+            enrolmentTokenFile == null ? directory.resolve("enrolment-token") : enrolmentTokenFile)
+        : given;
+  }
+
+  /** The first identity of this name that no other process uses; free again when this one ends. */
+  private Path freeIdentity() throws IOException {
+    Path identities = DemoSetup.privateDirectory(directory.resolve("identities"));
+    for (int i = 1; ; i++) {
+      String instance = name + "-" + i;
+      FileChannel file =
+          FileChannel.open(
+              identities.resolve(instance + ".lock"),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.WRITE);
+      lock = file.tryLock();
+      if (lock != null) {
+        return identities.resolve(instance + ".pem");
+      }
+      file.close();
+    }
   }
 }

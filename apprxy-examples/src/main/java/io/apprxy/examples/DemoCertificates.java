@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
 import java.util.List;
+import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.X500Name;
@@ -98,6 +99,17 @@ final class DemoCertificates {
   SSLContext server() throws GeneralSecurityException, IOException {
     KeyPair pair = newKeyPair();
     return PemFiles.server(pair.getPrivate(), newServer(pair), ca);
+  }
+
+  /** The same for a tunnel server. */
+  KeyManager[] serverKeys() throws GeneralSecurityException, IOException {
+    KeyPair pair = newKeyPair();
+    return PemFiles.keyManagers(pair.getPrivate(), newServer(pair), ca);
+  }
+
+  /** The CA itself. */
+  X509Certificate ca() {
+    return ca;
   }
 
   /** The same for a server that reads files; none of them may be there. */

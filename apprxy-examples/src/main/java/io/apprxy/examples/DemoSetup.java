@@ -1,13 +1,16 @@
 package io.apprxy.examples;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -46,12 +49,21 @@ final class DemoSetup {
     return directory;
   }
 
-  /** Writes a new file that only its owner may read. */
-  static void writePrivate(Path file, String text) throws IOException {
+  /** Writes a file that only its owner may read, in place of one that may be there. */
+  static void replacePrivate(Path file, String text) throws IOException {
+    Files.move(privateFile(file, text), file, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  private static Path privateFile(Path beside, String text) throws IOException {
     Path fresh =
         Files.createTempFile(
-            file.toAbsolutePath().getParent(), "new", ".tmp", ownerOnly("rw-------"));
-    Files.writeString(fresh, text, StandardOpenOption.WRITE);
+            beside.toAbsolutePath().getParent(), "new", ".tmp", ownerOnly("rw-------"));
+    return Files.writeString(fresh, text, StandardOpenOption.WRITE);
+  }
+
+  /** Writes a new file that only its owner may read. */
+  static void writePrivate(Path file, String text) throws IOException {
+    Path fresh = privateFile(file, text);
     try {
       Files.createLink(
           file, fresh); // whole or not at all, and never over a file that another process has just
@@ -82,6 +94,17 @@ final class DemoSetup {
    */
   static @Nullable String secret(@Nullable Path file, String variable) throws IOException {
     return file == null ? System.getenv(variable) : readSecret(file);
+  }
+
+  /** A secret that another process may have written by now, or null. */
+  static @Nullable String secretIfThere(Path file) {
+    try {
+      return Files.readString(file).strip();
+    } catch (NoSuchFileException e) {
+      return null;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static String readSecret(Path file) throws IOException {

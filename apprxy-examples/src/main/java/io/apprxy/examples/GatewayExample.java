@@ -9,6 +9,8 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicReference;
+import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -27,7 +29,7 @@ import picocli.CommandLine.Option;
     description = "Starts a gateway that publishes one application through connectors.",
     footer = {
       "Options may also stand in ~/.GatewayExample.properties, such as: port=8443",
-      "Secrets are read from files, or from APPRXY_CLIENT_SECRET and APPRXY_ENROLMENT_TOKEN in the environment."
+      "Secrets are read from files, or from APPRXY_CLIENT_SECRET in the environment."
     })
 public final class GatewayExample implements Callable<Integer> {
   @Option(
@@ -100,7 +102,8 @@ public final class GatewayExample implements Callable<Integer> {
 
   @Option(
       names = "--enrolment-token-file",
-      description = "A file with the connectors' token. Default: enrolment-token in the directory")
+      description =
+          "Where to keep a token for the next connector. Default: enrolment-token in the directory")
   private @Nullable Path enrolmentTokenFile;
 
   @Option(
@@ -135,16 +138,31 @@ public final class GatewayExample implements Callable<Integer> {
     String published =
         externalUrl == null ? "https://localhost:" + port + "/" : externalUrl.toString();
 
+    KeyManager[] keys =
+        certificate == null || key == null
+            ? demo.serverKeys()
+            : PemFiles.keys(certificate, key).getKeyManagers();
+    DemoTokens tokens = new DemoTokens(connectorGroup, enrolmentTokenFile());
+    AtomicReference<@Nullable TunnelServer> listening = new AtomicReference<>();
     TunnelServer.Builder connectors =
         TunnelServer.builder()
             .host(host)
             .port(tunnelPort)
-            .tls(tls)
-            .enrolmentToken(connectorGroup, enrolmentToken());
+            .tls(keys)
+            .group(connectorGroup)
+            .state(directory.resolve("authority"))
+            .listener(
+                event -> {
+                  TunnelServer running = listening.get();
+                  if (running != null) {
+                    tokens.happened(event, running);
+                  }
+                });
     if (recommendedVersion != null) {
       connectors.recommendVersion(recommendedVersion);
     }
     TunnelServer tunnel = connectors.build();
+    listening.set(tunnel);
 
     Gateway gateway =
         Gateway.builder()
@@ -172,11 +190,12 @@ public final class GatewayExample implements Callable<Integer> {
                     .build())
             .build();
     tunnel.start();
+    tokens.keep(tunnel);
     gateway.start();
 
     System.out.println(
         "The gateway serves " + published + ", and connectors dial port " + tunnelPort);
-    return DemoSetup.serveUntilStopped(gateway, tunnel);
+    return DemoSetup.serveUntilStopped(gateway, tunnel, tokens);
   }
 
   private String clientSecret() throws Exception {
@@ -184,8 +203,7 @@ public final class GatewayExample implements Callable<Integer> {
     return given == null ? DemoSetup.sharedSecret(directory.resolve("client-secret")) : given;
   }
 
-  private String enrolmentToken() throws Exception {
-    String given = DemoSetup.secret(enrolmentTokenFile, "APPRXY_ENROLMENT_TOKEN");
-    return given == null ? DemoSetup.sharedSecret(directory.resolve("enrolment-token")) : given;
+  private Path enrolmentTokenFile() {
+    return enrolmentTokenFile == null ? directory.resolve("enrolment-token") : enrolmentTokenFile;
   }
 }

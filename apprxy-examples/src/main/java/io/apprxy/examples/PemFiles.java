@@ -40,13 +40,18 @@ final class PemFiles {
   static SSLContext server(PrivateKey key, Certificate... chain)
       throws IOException, GeneralSecurityException {
     SSLContext context = SSLContext.getInstance("TLS");
-    context.init(keys(key, chain).getKeyManagers(), null, null);
+    context.init(keyManagers(key, chain), null, null);
     return context;
   }
 
   /** The same for what wants to make the context itself. */
   static KeyManagerFactory keys(Path chain, Path key) throws IOException, GeneralSecurityException {
     return keys(privateKey(key), certificates(chain).toArray(Certificate[]::new));
+  }
+
+  static KeyManager[] keyManagers(PrivateKey key, Certificate... chain)
+      throws IOException, GeneralSecurityException {
+    return keys(key, chain).getKeyManagers();
   }
 
   private static KeyManagerFactory keys(PrivateKey key, Certificate... chain)

@@ -138,14 +138,13 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
     externalUrl = URI.create("https://localhost:" + DemoSetup.portOrFree(port) + "/");
     origin =
         internalUrl == null ? opened(DemoApplication.start(applicationPort)).url() : internalUrl;
-    String enrolmentToken = DemoSetup.randomSecret();
 
     TunnelServer tunnel =
         TunnelServer.builder()
             .host("127.0.0.1")
             .port(tunnelPort)
-            .tls(certificates.server())
-            .enrolmentToken(CONNECTOR_GROUP, enrolmentToken)
+            .tls(certificates.serverKeys())
+            .group(CONNECTOR_GROUP)
             .build();
     opened(tunnel.start());
 
@@ -153,8 +152,8 @@ public final class Quickstart implements Callable<Integer>, AutoCloseable {
         Connector.builder()
             .gateway("https://localhost:" + tunnel.port())
             .name("quickstart")
-            .trust(certificates.trust())
-            .enrolmentToken(enrolmentToken)
+            .trust(certificates.ca())
+            .enrolmentToken(tunnel.createEnrolmentToken(CONNECTOR_GROUP))
             .allowOrigin(origin.resolve("/").toString())
             .signOn(new HeaderSignOn())
             .build();

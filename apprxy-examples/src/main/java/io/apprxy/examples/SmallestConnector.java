@@ -2,6 +2,7 @@ package io.apprxy.examples;
 
 import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.tunnel.Connector;
+import java.nio.file.Path;
 
 /** The connector of the README. */
 public final class SmallestConnector {
@@ -12,7 +13,8 @@ public final class SmallestConnector {
     // README: connector
     Connector.builder()
         .gateway("https://gateway.example.com:7443")
-        .enrolmentToken(System.getenv("TOKEN"))
+        .identity(Path.of("identity.pem"))
+        .enrolmentToken(() -> System.getenv("TOKEN"))
         .allowOrigin("http://wiki.corp:8080")
         .signOn(new HeaderSignOn())
         .build()

@@ -5,6 +5,7 @@ import io.apprxy.Gateway;
 import io.apprxy.auth.oidc.OidcPreAuthentication;
 import io.apprxy.auth.policy.AssignmentPolicy;
 import io.apprxy.tunnel.TunnelServer;
+import java.nio.file.Path;
 import java.util.Map;
 import javax.net.ssl.SSLContext;
 
@@ -17,9 +18,9 @@ public final class SmallestGateway {
   /** Starts it. */
   public static void main(String[] args) throws Exception {
     // README: gateway
-    String token = System.getenv("TOKEN");
     var tls = SSLContext.getDefault(); // -Djavax.net.ssl.keyStore=…
-    var tunnel = TunnelServer.builder().tls(tls).enrolmentToken("corp", token).build().start();
+    var tunnel = TunnelServer.builder().group("corp").state(Path.of("authority")).build().start();
+    System.out.println("TOKEN=" + tunnel.createEnrolmentToken("corp"));
     var signIn =
         OidcPreAuthentication.builder()
             .issuer("https://login.example.com")

@@ -135,13 +135,12 @@ class KeycloakIT {
     certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
     url = URI.create("https://localhost:" + DemoSetup.portOrFree(0) + "/");
     String origin = opened(DemoApplication.start(0)).url().resolve("/").toString();
-    String token = DemoSetup.randomSecret();
     TunnelServer tunnel =
         TunnelServer.builder()
             .host("127.0.0.1")
             .port(0)
-            .tls(certificates.server())
-            .enrolmentToken("corp", token)
+            .tls(certificates.serverKeys())
+            .group("corp")
             .build();
     opened(tunnel.start());
     opened(
@@ -171,8 +170,8 @@ class KeycloakIT {
     Connector connector =
         Connector.builder()
             .gateway("https://localhost:" + tunnel.port())
-            .trust(certificates.trust())
-            .enrolmentToken(token)
+            .trust(certificates.ca())
+            .enrolmentToken(tunnel.createEnrolmentToken("corp"))
             .allowOrigin(origin)
             .signOn(new HeaderSignOn())
             .build();

@@ -4,8 +4,10 @@ import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.HttpServerExchange;
+import java.security.cert.Certificate;
+import java.security.cert.X509Certificate;
+import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLSession;
-import org.jspecify.annotations.Nullable;
 import org.xnio.StreamConnection;
 import org.xnio.ssl.SslConnection;
 
@@ -15,17 +17,10 @@ import org.xnio.ssl.SslConnection;
  * turned around. Thread-safe.
  */
 final class Admission {
-  private final EnrolmentTokens tokens;
+  private final Authority authority;
 
-  /**
-   * Who a peer is.
-   *
-   * @param id names the connector for good; null if only its group is proved
-   */
-  record Peer(@Nullable String id, String group) {}
-
-  Admission(EnrolmentTokens tokens) {
-    this.tokens = tokens;
+  Admission(Authority authority) {
+    this.authority = authority;
   }
 
   /** The TLS session that a request came in. */
@@ -39,18 +34,34 @@ final class Admission {
   }
 
   /**
-   * Who the peer of a session is.
+   * Who the peer of a session is. A session that was resumed was not verified anew, so all of the
+   * certificate is.
    *
-   * @param token what it says beside what the session proves
-   * @throws GatewayException if it may not connect
+   * @throws GatewayException unless it has a certificate with which everything is right
    */
-  Peer admit(SSLSession session, @Nullable String token) {
-    String group = token == null ? null : tokens.group("Bearer " + token);
-    if (group == null) {
-      throw new GatewayException(
-          ErrorCode.ENROLMENT_TOKEN_REFUSED,
-          "no valid enrolment token at " + session.getPeerHost());
+  ConnectorCertificate admit(SSLSession session) {
+    return authority.read(certificate(session));
+  }
+
+  /**
+   * Looks whether a peer that was admitted may stay.
+   *
+   * @throws GatewayException if it may not
+   */
+  void check(ConnectorCertificate peer) {
+    authority.check(peer);
+  }
+
+  private static X509Certificate certificate(SSLSession session) {
+    try {
+      Certificate[] chain = session.getPeerCertificates();
+      if (chain.length > 0 && chain[0] instanceof X509Certificate certificate) {
+        return certificate;
+      }
+    } catch (SSLPeerUnverifiedException e) {
+      // it has none
     }
-    return new Peer(null, group);
+    throw new GatewayException(
+        ErrorCode.CERTIFICATE_REQUIRED, "a peer has no certificate of this gateway");
   }
 }

@@ -2,7 +2,6 @@ package io.apprxy.tunnel;
 
 import java.time.Duration;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -18,7 +17,6 @@ import tools.jackson.databind.node.ObjectNode;
  * @param draining whether it leaves
  * @param updates whether it can update itself
  * @param update what became of its last turn to do so
- * @param token proves the group, where no certificate does
  */
 record CheckIn(
     String name,
@@ -30,8 +28,7 @@ record CheckIn(
     int active,
     boolean draining,
     boolean updates,
-    UpdateReport update,
-    @Nullable String token) {
+    UpdateReport update) {
   static final int MAX_LENGTH = 4 * 1024;
 
   private static final JsonMapper JSON = new JsonMapper();
@@ -81,9 +78,6 @@ record CheckIn(
             .put("draining", draining)
             .put("updates", updates);
     update.toJson(line.putObject("update"));
-    if (token != null) {
-      line.put("token", token);
-    }
     return JSON.writeValueAsString(line);
   }
 
@@ -94,7 +88,6 @@ record CheckIn(
   static CheckIn fromJson(String line) {
     try {
       JsonNode all = JSON.readTree(line);
-      JsonNode token = all.get("token");
       JsonNode update = all.get("update");
       return new CheckIn(
           text(all, "name"),
@@ -106,8 +99,7 @@ record CheckIn(
           all.required("active").intValue(),
           all.required("draining").booleanValue(),
           all.path("updates").booleanValue(false),
-          update == null ? UpdateReport.NONE : UpdateReport.fromJson(update),
-          token == null ? null : Wire.text(token));
+          update == null ? UpdateReport.NONE : UpdateReport.fromJson(update));
     } catch (JacksonException | IllegalArgumentException | ArithmeticException e) {
       throw new IllegalArgumentException("a line of the control stream is no check-in", e);
     }
@@ -117,7 +109,6 @@ record CheckIn(
     return Wire.text(all.required(field));
   }
 
-  /** Without the token. */
   @Override
   public String toString() {
     return "check-in of connector " + name + ", instance " + instance;

@@ -7,26 +7,41 @@ import io.undertow.connector.ByteBufferPool;
 import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.OperatingSystemMXBean;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.security.NoSuchAlgorithmException;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -62,7 +77,7 @@ public final class Connector implements AutoCloseable {
   /** What gateways last said of versions. */
   private final AtomicReference<@Nullable Versions> versions = new AtomicReference<>();
 
-  private volatile SSLContext tls;
+  private final Enrolment enrolment;
   private volatile String host = "unknown";
 
   private final Object updating = new Object();
@@ -72,14 +87,22 @@ public final class Connector implements AutoCloseable {
 
   private @Nullable XnioWorker worker;
   private @Nullable Dialer dialer;
-  private @Nullable Nodes nodes;
+  private volatile @Nullable Nodes nodes;
+  private volatile boolean dialling;
   private boolean closing;
 
   private record Versions(@Nullable Version recommended, @Nullable Version least) {}
 
   private Connector(Builder settings) {
     this.settings = settings;
-    this.tls = settings.trust;
+    this.enrolment =
+        new Enrolment(
+            settings.trust,
+            settings.identity,
+            settings.enrolmentToken,
+            new Calls(),
+            new Enrolled(),
+            settings.clock);
     this.lastHop = new LastHop(settings.signOn, settings.originTls, Meters.none());
   }
 
@@ -89,8 +112,9 @@ public final class Connector implements AutoCloseable {
   }
 
   /**
-   * Begins to dial, and returns at once: a gateway that cannot be reached is dialled again, with
-   * growing and random pauses of up to 30 seconds, until {@link #close}.
+   * Begins to dial, having enrolled first if it has no identity yet, and returns at once: a gateway
+   * that cannot be reached is dialled again, with growing and random pauses of up to 30 seconds,
+   * until {@link #close}.
    *
    * @throws IllegalStateException if it was started before
    */
@@ -103,8 +127,45 @@ public final class Connector implements AutoCloseable {
     dialer = new Dialer(started, settings.resolver, settings.proxy());
     started.execute(() -> host = hostName());
     nodes = new Nodes(this, dialer, started.getIoThread(), settings.gateways);
-    nodes.start();
+    if (enrolment.isEnrolled()) {
+      nodes.start();
+      dialling = true;
+    }
+    enrolment.start();
     return this;
+  }
+
+  /** What the connector's identity makes necessary. */
+  private final class Enrolled implements Enrolment.Listener {
+    @Override
+    public void identityChanged() {
+      Nodes all = Objects.requireNonNull(nodes);
+      if (dialling) {
+        all.replaceAll();
+      } else {
+        dialling = true;
+        all.start();
+      }
+    }
+
+    @Override
+    public void trouble(String what) {
+      Connector.this.trouble(what);
+    }
+  }
+
+  /** Calls to gateways as an ordinary client. */
+  private final class Calls implements Enrolment.Gateways {
+    @Override
+    public Collection<URI> known() {
+      return Objects.requireNonNull(nodes).known();
+    }
+
+    @Override
+    public CompletableFuture<Call.Answer> post(
+        URI gateway, SSLContext tls, String path, String json) {
+      return Call.post(dialer(), buffers, gateway, tls, path, json);
+    }
   }
 
   /** May ask a name server. */
@@ -160,6 +221,7 @@ public final class Connector implements AutoCloseable {
       return;
     }
     closing = true;
+    enrolment.close();
     nodes.leave();
     try {
       // The gateways close the connections, each after its last request.
@@ -208,7 +270,11 @@ public final class Connector implements AutoCloseable {
 
   /** For the next dial; it may be replaced while the connector runs. */
   SSLContext tls() {
-    return tls;
+    return enrolment.tls();
+  }
+
+  Enrolment enrolment() {
+    return enrolment;
   }
 
   ByteBufferPool buffers() {
@@ -236,8 +302,7 @@ public final class Connector implements AutoCloseable {
         active.get(),
         leaving,
         settings.updateListener != null,
-        update,
-        settings.enrolmentToken);
+        update);
   }
 
   private static String version() {
@@ -343,10 +408,12 @@ public final class Connector implements AutoCloseable {
   public static final class Builder {
     private final Set<URI> gateways = new LinkedHashSet<>();
     private final OriginAllowList allowed = new OriginAllowList();
-    private SSLContext trust = jvmTrust();
+    private TrustManager @Nullable [] trust;
     private SSLContext originTls = jvmTrust();
     private String name = "connector";
-    private @Nullable String enrolmentToken;
+    private Supplier<@Nullable String> enrolmentToken = () -> null;
+    private @Nullable Path identity;
+    private boolean mayEnrol;
     private int connections = 4;
     private SignOn signOn = SignOn.none();
     private Clock clock = Clock.systemUTC();
@@ -372,12 +439,29 @@ public final class Connector implements AutoCloseable {
     }
 
     /**
-     * Verifies the gateway's certificate, always together with its host name. Default: the JVM's
-     * own trust.
+     * Verifies the gateway's certificate by these CAs alone, always together with its host name.
+     * Default: the JVM's own trust.
+     *
+     * @throws IllegalArgumentException if there is none
      */
-    public Builder trust(SSLContext context) {
-      trust = Objects.requireNonNull(context, "context");
+    public Builder trust(X509Certificate... authorities) {
+      trust = trustManagers(List.of(authorities));
       return this;
+    }
+
+    /**
+     * Verifies the gateway's certificate by the CAs in a file of PEM certificates: see {@link
+     * #trust(X509Certificate...)}.
+     *
+     * @throws IllegalArgumentException if it cannot be read, or holds no certificate
+     */
+    public Builder trust(Path pemBundle) {
+      try (InputStream pem = Files.newInputStream(pemBundle)) {
+        trust = trustManagers(CertificateFactory.getInstance("X.509").generateCertificates(pem));
+        return this;
+      } catch (IOException | CertificateException e) {
+        throw new IllegalArgumentException("no PEM file with certificates: " + pemBundle, e);
+      }
     }
 
     /** Verifies the certificates of https origins. Default: the JVM's own trust. */
@@ -400,13 +484,38 @@ public final class Connector implements AutoCloseable {
     }
 
     /**
-     * The secret of the connector's group. No default.
+     * The one-time token that enrols this connector: see {@link #enrolmentToken(Supplier)}.
      *
-     * @throws IllegalArgumentException if it has less than 32 visible ASCII characters
+     * @throws IllegalArgumentException if it is blank
      */
     public Builder enrolmentToken(String token) {
-      EnrolmentTokens.checkLength(token);
-      enrolmentToken = token;
+      if (token.isBlank()) {
+        throw new IllegalArgumentException("an enrolment token must not be blank");
+      }
+      return enrolmentToken(() -> token);
+    }
+
+    /**
+     * Gives the one-time token that enrols this connector, which an operator gets from {@link
+     * TunnelServer#createEnrolmentToken(String)}. It is asked for only while the connector has no
+     * identity, or one that has expired, and anew before each attempt, on a thread that may block;
+     * null is none yet. Default: none, which suffices if the {@link #identity} is there.
+     */
+    public Builder enrolmentToken(Supplier<@Nullable String> source) {
+      enrolmentToken = Objects.requireNonNull(source, "source");
+      mayEnrol = true;
+      return this;
+    }
+
+    /**
+     * The file that the connector's identity is kept in: its private key, and the certificate that
+     * the gateway gave it and that is renewed by itself. It is made when the connector enrols, must
+     * be its owner's alone, and belongs to one running connector. A connector that was off for
+     * longer than its certificate lives enrols again with a new token. Default: it is kept in
+     * memory, so that each start needs a new token.
+     */
+    public Builder identity(Path file) {
+      identity = Objects.requireNonNull(file, "file");
       return this;
     }
 
@@ -490,7 +599,10 @@ public final class Connector implements AutoCloseable {
       return this;
     }
 
-    /** Tells the time that assertions are checked with. Default: the system's. */
+    /**
+     * Tells the time that assertions are checked with, and when a certificate is to be renewed.
+     * Default: the system's.
+     */
     public Builder clock(Clock source) {
       clock = Objects.requireNonNull(source, "source");
       return this;
@@ -499,13 +611,16 @@ public final class Connector implements AutoCloseable {
     /**
      * The connector, not started.
      *
-     * @throws IllegalStateException if no gateway, no enrolment token or no origin was given
+     * @throws IllegalStateException if no gateway, no origin, or neither an enrolment token nor an
+     *     identity was given
+     * @throws UncheckedIOException if the identity cannot be read, or others than its owner may
      */
     public Connector build() {
       require(
           proxyHost != null || proxyCredentials == null, "proxy(…), if it has proxyCredentials(…)");
       require(!gateways.isEmpty(), "gateway(…)");
-      require(enrolmentToken != null, "enrolmentToken(…)");
+      require(
+          mayEnrol || identity != null, "enrolmentToken(…), or the identity(…) of an earlier run");
       require(!allowed.isEmpty(), "allowOrigin(…), or it would serve nothing");
       return new Connector(this);
     }
@@ -517,6 +632,25 @@ public final class Connector implements AutoCloseable {
     private static void require(boolean given, String setting) {
       if (!given) {
         throw new IllegalStateException("a connector needs " + setting);
+      }
+    }
+
+    private static TrustManager[] trustManagers(Collection<? extends Certificate> authorities) {
+      if (authorities.isEmpty()) {
+        throw new IllegalArgumentException("there must be a CA to trust");
+      }
+      try {
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        store.load(null, null);
+        for (Certificate authority : authorities) {
+          store.setCertificateEntry("ca-" + store.size(), authority);
+        }
+        TrustManagerFactory factory =
+            TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        factory.init(store);
+        return factory.getTrustManagers();
+      } catch (GeneralSecurityException | IOException e) {
+        throw new IllegalStateException("this JVM cannot trust a CA", e);
       }
     }
 

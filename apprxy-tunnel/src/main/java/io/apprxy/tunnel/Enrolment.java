@@ -23,8 +23,6 @@ import javax.net.ssl.TrustManager;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -229,7 +227,7 @@ final class Enrolment implements AutoCloseable {
         (why == null
                 ? "the connector could not be enrolled: "
                 : why + "; enrolling it again failed: ")
-            + refusal(answer).text());
+            + refusal(answer));
     later();
   }
 
@@ -244,13 +242,13 @@ final class Enrolment implements AutoCloseable {
       take(request, answer.body());
       return;
     }
-    Refused refusal = refusal(answer);
+    Refusal refusal = refusal(answer);
     if (isCured(refusal.code())) {
       lapse(refusal.code());
       enrol();
       return;
     }
-    listener.trouble("the connector's certificate could not be renewed: " + refusal.text());
+    listener.trouble("the connector's certificate could not be renewed: " + refusal);
     later();
   }
 
@@ -335,25 +333,12 @@ final class Enrolment implements AutoCloseable {
     }
   }
 
-  // ---- what gateways say
-
-  /** A problem (RFC 9457) of the gateway. */
-  private record Refused(String code, String text) {}
-
-  private static Refused refusal(Call.Answer answer) {
+  private static Refusal refusal(Call.Answer answer) {
     try {
-      JsonNode problem = JSON.readTree(answer.body());
-      String code = problem.path("code").asString("");
-      String detail = problem.path("detail").asString("");
-      if (!code.isEmpty() && !detail.isEmpty()) {
-        String line = (code + " " + detail).replaceAll("\\p{Cntrl}", " ");
-        return new Refused(code, line.substring(0, Math.min(line.length(), 500)));
-      }
-    } catch (JacksonException e) {
-      LOG.debug("the gateway answered no problem", e);
+      return Refusal.fromProblem(answer.body());
+    } catch (IllegalArgumentException e) {
+      return new Refusal("", "the gateway answered " + answer.status(), "Is it the tunnel's port?");
     }
-    return new Refused(
-        "", "the gateway answered " + answer.status() + "; is it the tunnel's port?");
   }
 
   @Override

@@ -6,7 +6,6 @@ import io.undertow.io.Receiver;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.Headers;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -39,12 +38,13 @@ final class EnrolmentHandler {
   /** A connector that renews without end would fill the store. */
   private final Attempts renewals;
 
-  /** What has happened, for whoever listens to the tunnel server. Called on a worker. */
+  /** What has happened. Called on a worker. */
   interface Events {
     void enrolled(Authority.Certified connector);
 
     void renewed(Authority.Certified connector);
 
+    /** Answers the peer why it gets nothing; called on an I/O thread, too. */
     void refused(HttpServerExchange exchange, GatewayException cause);
   }
 
@@ -99,7 +99,8 @@ final class EnrolmentHandler {
   private void answer(
       HttpServerExchange exchange, Function<JsonNode, Authority.Certified> certifying) {
     if (exchange.getRequestContentLength() > MAX_BODY) {
-      refuse(exchange, new GatewayException(ErrorCode.BODY_TOO_LARGE, "more than " + MAX_BODY));
+      events.refused(
+          exchange, new GatewayException(ErrorCode.BODY_TOO_LARGE, "more than " + MAX_BODY));
       return;
     }
     limitTime(exchange);
@@ -140,10 +141,10 @@ final class EnrolmentHandler {
           .getResponseSender()
           .send(ConnectorIdentity.pem(certified.certificate(), certified.issuer()));
     } catch (GatewayException e) {
-      refuse(exchange, e);
+      events.refused(exchange, e);
     } catch (RuntimeException e) {
       LOG.error("no connector can be certified", e);
-      refuse(exchange, new GatewayException(ErrorCode.INTERNAL, "the authority failed", e));
+      events.refused(exchange, new GatewayException(ErrorCode.INTERNAL, "the authority failed", e));
     }
   }
 
@@ -167,37 +168,12 @@ final class EnrolmentHandler {
 
   private void brokenOff(HttpServerExchange exchange, IOException e) {
     if (e instanceof Receiver.RequestToLargeException) {
-      refuse(exchange, new GatewayException(ErrorCode.BODY_TOO_LARGE, "more than " + MAX_BODY));
+      events.refused(
+          exchange, new GatewayException(ErrorCode.BODY_TOO_LARGE, "more than " + MAX_BODY));
     } else {
       LOG.debug("a request for a certificate broke off", e);
       IoUtils.safeClose(exchange.getConnection());
       exchange.endExchange();
     }
-  }
-
-  private void refuse(HttpServerExchange exchange, GatewayException cause) {
-    events.refused(exchange, cause);
-    ErrorCode code = cause.code();
-    exchange.setStatusCode(code.status());
-    exchange.setPersistent(false); // of a body that was not read there may be more
-    exchange
-        .getResponseHeaders()
-        .put(Headers.CONTENT_TYPE, "application/problem+json")
-        .put(Headers.CACHE_CONTROL, "no-store");
-    if (code == ErrorCode.TOO_MANY_ATTEMPTS) {
-      exchange.getResponseHeaders().put(Headers.RETRY_AFTER, "60");
-    }
-    exchange
-        .getResponseSender()
-        .send(
-            JSON.writeValueAsString(
-                JSON.createObjectNode()
-                    .put("type", "urn:apprxy:error:" + code.code())
-                    .put("title", code.cause())
-                    .put("status", code.status())
-                    .put("detail", code.cause() + " " + code.remedy())
-                    .put("code", code.code())
-                    .put("remedy", code.remedy())),
-            StandardCharsets.UTF_8);
   }
 }

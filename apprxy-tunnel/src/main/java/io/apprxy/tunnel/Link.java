@@ -10,6 +10,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,6 +31,7 @@ final class Link implements Node.Connection {
   private final Connector connector;
   private final Owner owner;
   private final XnioIoThread thread;
+  private final SSLContext tls;
   private @Nullable CompletableFuture<SslConnection> dialling;
   private @Nullable SharedChannel channel;
   private @Nullable Heartbeat heartbeat;
@@ -68,6 +70,7 @@ final class Link implements Node.Connection {
     this.connector = connector;
     this.owner = owner;
     this.thread = thread;
+    this.tls = connector.tls();
   }
 
   /** Dials. Any thread. */
@@ -75,9 +78,7 @@ final class Link implements Node.Connection {
     onThread(
         () -> {
           CompletableFuture<SslConnection> connection =
-              connector
-                  .dialer()
-                  .dial(gateway, address, connector.tls(), Dialer.REVERSE_HTTP2, thread);
+              connector.dialer().dial(gateway, address, tls, Dialer.REVERSE_HTTP2, thread);
           dialling = connection;
           var unused =
               connection.whenComplete((opened, failed) -> onThread(() -> dialled(opened, failed)));
@@ -208,6 +209,7 @@ final class Link implements Node.Connection {
     @Override
     public void configured(Configuration configuration) {
       useful = true;
+      connector.enrolment().accepted(tls);
       owner.configured(Link.this, configuration);
     }
 
@@ -224,6 +226,7 @@ final class Link implements Node.Connection {
     @Override
     public void refused(Refusal refusal) {
       connector.trouble("gateway %s refuses this connector: %s".formatted(gateway, refusal));
+      connector.enrolment().refused(tls, refusal.code());
       end("", true);
       thread.executeAfter(Link.this::close, Wire.CALL_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
     }

@@ -33,6 +33,9 @@ final class Node {
   /** They serve until the gateway closes them, and count no more. */
   private final Set<Connection> retired = new HashSet<>();
 
+  /** Those of {@link #serving} that leave, each as soon as another is there in its place. */
+  private final Set<Connection> outdated = new HashSet<>();
+
   private @Nullable Connection dialling;
   private @Nullable Runnable cancelWait;
   private boolean gatewayLeaves;
@@ -73,7 +76,7 @@ final class Node {
         && !gatewayLeaves
         && dialling == null
         && cancelWait == null
-        && serving.size() < wanted) {
+        && (serving.size() < wanted || !outdated.isEmpty())) {
       dialling = dial.start();
     }
   }
@@ -97,6 +100,7 @@ final class Node {
     if (connection.equals(dialling)) {
       dialling = null;
       serving.add(connection);
+      letOneLeaveFor(connection);
       var unused =
           timer.after(
               PROOF,
@@ -109,7 +113,20 @@ final class Node {
     }
   }
 
+  private void letOneLeaveFor(Connection another) {
+    for (Connection old : outdated) {
+      if (!old.equals(another)) {
+        outdated.remove(old);
+        serving.remove(old);
+        retired.add(old);
+        old.leave();
+        return;
+      }
+    }
+  }
+
   void toBeReplaced(Connection connection) {
+    outdated.remove(connection);
     if (serving.remove(connection)) {
       retired.add(connection);
       keepUp();
@@ -126,6 +143,7 @@ final class Node {
    */
   void ended(Connection connection, boolean refused) {
     serving.remove(connection);
+    outdated.remove(connection);
     retired.remove(connection);
     if (connection.equals(dialling)) {
       dialling = null;
@@ -150,6 +168,15 @@ final class Node {
   }
 
   // ---- what the connector wants
+
+  /** Replaces all connections, one by one, with no time at which there are fewer. */
+  void replaceAll() {
+    outdated.addAll(serving);
+    if (dialling != null) {
+      outdated.add(dialling);
+    }
+    keepUp();
+  }
 
   /** Time was lost: what was waited for may be over, and what was open may be dead. */
   void wake() {

@@ -43,6 +43,10 @@ final class Nodes {
   private final XnioIoThread thread;
   private final Set<URI> given;
   private final Map<URI, Name> names = new LinkedHashMap<>();
+
+  /** The names, for other threads. */
+  private volatile List<URI> known;
+
   private final Map<InetSocketAddress, Entry> nodes = new LinkedHashMap<>();
 
   /** Of each node, what it advertised last. */
@@ -69,6 +73,7 @@ final class Nodes {
     this.dialer = dialer;
     this.thread = thread;
     this.given = new LinkedHashSet<>(given);
+    this.known = List.copyOf(this.given);
     this.lastTime = connector.clock().millis();
   }
 
@@ -297,6 +302,7 @@ final class Nodes {
             names.putIfAbsent(gateway, new Name());
           }
         });
+    known = List.copyOf(names.keySet());
     update();
   }
 
@@ -310,7 +316,17 @@ final class Nodes {
     }
   }
 
-  // ---- the connector's end
+  // ---- what the connector wants
+
+  /** Connections should be made anew: the connector has another identity. Any thread. */
+  void replaceAll() {
+    onThread(() -> nodes.values().forEach(entry -> entry.node.replaceAll()));
+  }
+
+  /** The gateways that are known. */
+  List<URI> known() {
+    return known;
+  }
 
   /** Dials no more, and tells gateways that this connector leaves. Any thread. */
   void leave() {

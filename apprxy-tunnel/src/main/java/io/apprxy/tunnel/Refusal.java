@@ -49,6 +49,20 @@ record Refusal(String code, String reason, String remedy) {
     }
   }
 
+  /**
+   * Reads what {@link #toProblem} wrote.
+   *
+   * @throws IllegalArgumentException if the text is no problem of a gateway
+   */
+  static Refusal fromProblem(String json) {
+    try {
+      JsonNode all = JSON.readTree(json);
+      return new Refusal(line(all, "code"), line(all, "title"), line(all, "detail"));
+    } catch (JacksonException e) {
+      throw new IllegalArgumentException("no problem of a gateway", e);
+    }
+  }
+
   /** It goes to a log: one line, and not a long one. */
   private static String line(JsonNode all, String field) {
     String text = Wire.text(all.required(field)).replaceAll("\\p{Cntrl}", " ");

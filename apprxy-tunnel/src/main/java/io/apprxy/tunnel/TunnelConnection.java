@@ -49,6 +49,7 @@ final class TunnelConnection implements Route {
   private volatile boolean configured;
   private volatile boolean retired;
   private volatile boolean draining;
+  private volatile @Nullable ConnectorCertificate certificate;
   private volatile @Nullable RemoteConnector owner;
 
   TunnelConnection(SharedChannel channel) {
@@ -75,6 +76,15 @@ final class TunnelConnection implements Route {
 
   String address() {
     return channel.getPeerAddress(InetSocketAddress.class).getAddress().getHostAddress();
+  }
+
+  /** What the peer has proved itself with; null until it has. */
+  @Nullable ConnectorCertificate certificate() {
+    return certificate;
+  }
+
+  void admitted(ConnectorCertificate peer) {
+    certificate = peer;
   }
 
   /** Whose connection it is; null until that is known. */

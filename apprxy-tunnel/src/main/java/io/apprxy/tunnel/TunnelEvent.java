@@ -32,6 +32,12 @@ public record TunnelEvent(Type type, Instant time, String group, String connecto
     DRAINING,
     /** A connector runs an older version than is recommended. */
     VERSION_BEHIND,
+    /** A connector was admitted to its group, for a token. */
+    ENROLLED,
+    /** A connector has got another certificate in time. */
+    RENEWED,
+    /** A connector was revoked, on this gateway. */
+    REVOKED,
     /** A peer was refused. */
     REFUSED,
     /** It is a connector's turn to update itself. */

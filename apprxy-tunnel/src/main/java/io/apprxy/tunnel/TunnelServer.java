@@ -26,8 +26,13 @@ import io.undertow.util.Headers;
 import io.undertow.util.Methods;
 import io.undertow.util.Protocols;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
@@ -40,18 +45,25 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import javax.net.ssl.KeyManager;
+import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSession;
+import javax.net.ssl.TrustManager;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.xnio.IoUtils;
 import org.xnio.OptionMap;
+import org.xnio.Options;
+import org.xnio.SslClientAuthMode;
 import org.xnio.StreamConnection;
 
 /**
@@ -63,13 +75,16 @@ import org.xnio.StreamConnection;
  */
 public final class TunnelServer implements Dispatcher, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
-  private static final String BEARER = "Bearer ";
+  private static final Duration WATCH = Duration.ofSeconds(1);
+  private static final Duration FORGET = Duration.ofHours(1);
   private static final int MAX_CONNECTIONS = 4096;
 
   private final Builder settings;
   private final AssertionIssuer assertions;
+  private final Authority authority;
   private final Admission admission;
   private final TunnelEvents events;
+  private final EnrolmentHandler enrolment;
 
   /** All that are open, those of peers that are not known yet, too. */
   private final Set<TunnelConnection> connections = ConcurrentHashMap.newKeySet();
@@ -84,7 +99,9 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private volatile Map<String, Balancer<RemoteConnector>> balancers = Map.of();
 
   private volatile boolean closing;
+  private volatile boolean stateFailed;
   private @Nullable Listener listener;
+  private @Nullable ScheduledExecutorService watch;
 
   /** One run of a connector. */
   record Key(String group, String id, String instance) {}
@@ -93,9 +110,12 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     this.settings = settings;
     this.assertions = new AssertionIssuer(settings.clock);
     this.recommendedVersion = settings.recommendedVersion;
-    this.admission = new Admission(settings.tokens);
-    Set<String> groups = settings.tokens.groups();
+    Set<String> groups = settings.groups;
+    this.authority =
+        new Authority(settings.store(), groups, settings.certificateLifetime, settings.clock);
+    this.admission = new Admission(authority);
     this.events = new TunnelEvents(settings.clock, settings.listener, settings.meters, groups);
+    this.enrolment = new EnrolmentHandler(authority, settings.clock, new Certified());
     MeterRegistry meters = settings.meters;
     if (meters != null) {
       for (String group : groups) {
@@ -124,18 +144,30 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     listener =
         Listener.open(
             new InetSocketAddress(settings.host, settings.port),
-            Objects.requireNonNull(settings.tls),
+            tls(),
             OptionMap.builder()
+                .set(Options.SSL_CLIENT_AUTH_MODE, SslClientAuthMode.REQUESTED)
                 .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 10_000)
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 10_000)
                 .set(UndertowOptions.MAX_HEADER_SIZE, 16 * 1024)
                 .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100)
                 .getMap(),
             this::handle,
-            new AlpnProtocol(
-                Dialer.REVERSE_HTTP2,
-                (connection, buffers, arrived) -> turnAround(connection, buffers, arrived, null)));
+            new AlpnProtocol(Dialer.REVERSE_HTTP2, this::turnAround));
+    watch = newWatch();
     return this;
+  }
+
+  /** Peers are asked for a certificate; those that have none yet can do no more than enrol. */
+  private SSLContext tls() {
+    try {
+      SSLContext context = SSLContext.getInstance("TLS");
+      TrustManager[] trust = {new ConnectorTrust(authority)};
+      context.init(settings.keys(), trust, null);
+      return context;
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this JVM has no TLS", e);
+    }
   }
 
   /**
@@ -166,12 +198,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   public void publish(Collection<Application> published) {
     for (Application application : published) {
       for (String group : application.connectorGroups()) {
-        if (!settings.tokens.groups().contains(group)) {
+        if (!settings.groups.contains(group)) {
           throw new IllegalStateException(
-              "application "
-                  + application.id()
-                  + ": no enrolment token admits connectors to its group "
-                  + group);
+              "application %s: there is no connector group %s; name it with group(…)"
+                  .formatted(application.id(), group));
         }
       }
     }
@@ -225,6 +255,70 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         .map(RemoteConnector::state)
         .toList();
   }
+
+  // ---- for operators
+
+  /**
+   * A token that admits one connector to a group, within 15 minutes: see {@link
+   * #createEnrolmentToken(String, Duration)}.
+   */
+  public String createEnrolmentToken(String group) {
+    return createEnrolmentToken(group, Duration.ofMinutes(15));
+  }
+
+  /**
+   * A token that admits one connector to a group, once: whoever has it can serve the applications
+   * of the group. Hand it over on a way that nobody reads along. It is kept as a hash only; at most
+   * 1,000 unused ones are. May write to the state directory.
+   *
+   * @param lifetime how long it may be used: 1 second to 24 hours
+   * @throws IllegalArgumentException if there is no such group, or the lifetime is out of bounds
+   * @throws IllegalStateException if there are too many unused tokens
+   * @throws java.io.UncheckedIOException if the state directory cannot be written
+   */
+  public String createEnrolmentToken(String group, Duration lifetime) {
+    if (lifetime.compareTo(Duration.ofSeconds(1)) < 0
+        || lifetime.compareTo(Duration.ofHours(24)) > 0) {
+      throw new IllegalArgumentException(
+          "the lifetime of a token must be 1 second to 24 hours: " + lifetime);
+    }
+    return authority.createToken(group, lifetime);
+  }
+
+  /**
+   * Takes back what admits a connector: its connections are closed at once, whatever they carry,
+   * and none is taken any more, nor is its certificate renewed. Other gateways with the same state
+   * directory follow within about a second. It can come back with a new token only.
+   *
+   * @param connectorId as in {@link ConnectorState#id} and {@link TunnelEvent#connector}
+   * @return whether it had a certificate that was valid
+   * @throws IllegalArgumentException if it is no id of a connector
+   * @throws java.io.UncheckedIOException if the state directory cannot be written
+   */
+  public boolean revoke(String connectorId) {
+    if (!CheckIn.isName(connectorId)) {
+      throw new IllegalArgumentException("no id of a connector: " + connectorId);
+    }
+    boolean known = authority.revoke(connectorId);
+    connections.forEach(this::watch);
+    events.tell(
+        TunnelEvent.Type.REVOKED, "", connectorId, "connector " + connectorId + " was revoked");
+    return known;
+  }
+
+  /**
+   * Has the connector authority sign with a new key. What its older keys have signed stays valid
+   * until it expires, so that connectors notice nothing: from their next renewal on they have
+   * certificates of the new key. The new key is first used after five seconds, when all gateways
+   * with the same state directory know it.
+   *
+   * @throws java.io.UncheckedIOException if the state directory cannot be written
+   */
+  public void rotateAuthorityKey() {
+    authority.rotateKey();
+  }
+
+  // ---- for requests
 
   /**
    * A connector that does not take the configuration loses its connection, so all that stay have
@@ -334,23 +428,37 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   // ---- for connectors
 
   private void handle(HttpServerExchange exchange) {
-    if (!isConnect(exchange)) {
+    try {
+      serve(exchange);
+    } catch (GatewayException e) {
+      refuse(exchange, e);
+    }
+  }
+
+  private void serve(HttpServerExchange exchange) {
+    if (isPost(exchange, Wire.ENROL_PATH)) {
+      enrolment.enrol(exchange);
+      return;
+    }
+    ConnectorCertificate peer = admission.admit(Admission.session(exchange));
+    if (isPost(exchange, Wire.RENEW_PATH)) {
+      enrolment.renew(exchange, peer);
+    } else if (!isConnect(exchange)) {
       exchange.setStatusCode(404).endExchange();
     } else if (closing || connections.size() >= MAX_CONNECTIONS) {
       exchange.setStatusCode(503).endExchange();
     } else {
-      String token = bearer(exchange);
-      try {
-        admission.admit(Admission.session(exchange), token);
-        exchange.upgradeChannel(
-            Wire.PTTH,
-            (stream, upgraded) ->
-                turnAround(stream, upgraded.getConnection().getByteBufferPool(), null, token));
-        exchange.endExchange();
-      } catch (GatewayException e) {
-        refuse(exchange, e);
-      }
+      exchange.upgradeChannel(
+          Wire.PTTH,
+          (stream, upgraded) ->
+              turnAround(stream, upgraded.getConnection().getByteBufferPool(), null));
+      exchange.endExchange();
     }
+  }
+
+  private static boolean isPost(HttpServerExchange exchange, String path) {
+    return exchange.getRequestMethod().equals(Methods.POST)
+        && exchange.getRequestURI().equals(path);
   }
 
   private static boolean isConnect(HttpServerExchange exchange) {
@@ -360,32 +468,50 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         && Wire.PTTH.equals(exchange.getRequestHeaders().getFirst(Headers.UPGRADE));
   }
 
-  private static @Nullable String bearer(HttpServerExchange exchange) {
-    String authorization = exchange.getRequestHeaders().getFirst(Headers.AUTHORIZATION);
-    return authorization != null && authorization.startsWith(BEARER)
-        ? authorization.substring(BEARER.length())
-        : null;
-  }
-
   private void refuse(HttpServerExchange exchange, GatewayException cause) {
     Refusal refusal = Refusal.of(cause);
     events.tell(
         TunnelEvent.Type.REFUSED, "", "", exchange.getSourceAddress() + ": " + cause.getMessage());
     exchange.setStatusCode(cause.code().status());
-    exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "application/problem+json");
+    exchange.setPersistent(false); // of a body that was not read there may be more
+    exchange
+        .getResponseHeaders()
+        .put(Headers.CONTENT_TYPE, "application/problem+json")
+        .put(Headers.CACHE_CONTROL, "no-store");
+    if (cause.code() == ErrorCode.TOO_MANY_ATTEMPTS) {
+      exchange.getResponseHeaders().put(Headers.RETRY_AFTER, "60");
+    }
     exchange.getResponseSender().send(refusal.toProblem(cause.code().status()));
   }
 
-  /**
-   * From here on this gateway is the client. Called on the connection's I/O thread.
-   *
-   * @param token what the peer has proved its group with already
-   */
+  private final class Certified implements EnrolmentHandler.Events {
+    @Override
+    public void enrolled(Authority.Certified connector) {
+      tell(TunnelEvent.Type.ENROLLED, connector, "was enrolled");
+    }
+
+    @Override
+    public void renewed(Authority.Certified connector) {
+      tell(TunnelEvent.Type.RENEWED, connector, "has renewed its certificate");
+    }
+
+    private void tell(TunnelEvent.Type type, Authority.Certified connector, String what) {
+      events.tell(
+          type,
+          connector.group(),
+          connector.id(),
+          "connector %s of group %s %s".formatted(connector.id(), connector.group(), what));
+    }
+
+    @Override
+    public void refused(HttpServerExchange exchange, GatewayException cause) {
+      refuse(exchange, cause);
+    }
+  }
+
+  /** From here on this gateway is the client. Called on the connection's I/O thread. */
   private void turnAround(
-      StreamConnection stream,
-      ByteBufferPool buffers,
-      @Nullable PooledByteBuffer arrived,
-      @Nullable String token) {
+      StreamConnection stream, ByteBufferPool buffers, @Nullable PooledByteBuffer arrived) {
     try {
       SSLSession session = Admission.session(stream);
       TunnelConnection connection =
@@ -396,11 +522,19 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         connection.close();
         return;
       }
+      try {
+        ConnectorCertificate peer = admission.admit(session);
+        connection.admitted(peer);
+        admission.check(peer); // it may have been revoked before it was known here
+      } catch (GatewayException e) {
+        refuse(connection, e);
+        return;
+      }
       connection.begin(
           new ControlStream.Reader() {
             @Override
             public void checkedIn(CheckIn checkIn) {
-              TunnelServer.this.checkedIn(connection, session, token, checkIn);
+              TunnelServer.this.checkedIn(connection, checkIn);
             }
 
             @Override
@@ -414,14 +548,12 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     }
   }
 
-  private void checkedIn(
-      TunnelConnection connection, SSLSession session, @Nullable String token, CheckIn checkIn) {
+  private void checkedIn(TunnelConnection connection, CheckIn checkIn) {
     RemoteConnector owner = connection.owner();
     if (owner == null) {
       try {
-        Admission.Peer peer = admission.admit(session, token == null ? checkIn.token() : token);
         requireVersion(checkIn);
-        admitted(connection, peer, checkIn);
+        connect(connection, checkIn);
       } catch (GatewayException e) {
         refuse(connection, e);
       }
@@ -447,11 +579,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     }
   }
 
-  private void admitted(TunnelConnection connection, Admission.Peer peer, CheckIn checkIn) {
-    String id = peer.id() == null ? checkIn.instance() : peer.id();
+  private void connect(TunnelConnection connection, CheckIn checkIn) {
+    ConnectorCertificate peer = Objects.requireNonNull(connection.certificate());
     RemoteConnector owner =
         connectors.compute(
-            new Key(peer.group(), id, checkIn.instance()),
+            new Key(peer.group(), peer.id(), checkIn.instance()),
             (key, known) -> {
               RemoteConnector connector =
                   known == null
@@ -560,6 +692,72 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     changed();
   }
 
+  // ---- certificates of connections that are open
+
+  private ScheduledExecutorService newWatch() {
+    ScheduledExecutorService scheduler =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread thread = new Thread(task, "apprxy-tunnel-authority");
+              thread.setDaemon(true);
+              return thread;
+            });
+    var unused =
+        scheduler.scheduleWithFixedDelay(
+            this::watch, WATCH.toMillis(), WATCH.toMillis(), TimeUnit.MILLISECONDS);
+    unused =
+        scheduler.scheduleWithFixedDelay(
+            () -> withState(authority::forgetOld), 0, FORGET.toMillis(), TimeUnit.MILLISECONDS);
+    return scheduler;
+  }
+
+  /** Takes up what other gateways have revoked, and looks whose time is over. */
+  private void watch() {
+    withState(authority::refresh);
+    connections.forEach(this::watch);
+  }
+
+  private void withState(Runnable task) {
+    try {
+      task.run();
+      if (stateFailed) {
+        stateFailed = false;
+        LOG.info("the state of the connector authority can be read again");
+      }
+    } catch (RuntimeException e) {
+      if (!stateFailed) {
+        stateFailed = true;
+        LOG.error("what other gateways revoke cannot be learnt: the state directory fails", e);
+      }
+    }
+  }
+
+  /**
+   * Closes a connection at once, if its connector was revoked. One whose certificate has expired
+   * takes no new request; what it carries goes on while the connector has others that are valid.
+   */
+  private void watch(TunnelConnection connection) {
+    ConnectorCertificate certificate = connection.certificate();
+    if (certificate == null) {
+      return; // it is being refused
+    }
+    try {
+      admission.check(certificate);
+    } catch (GatewayException e) {
+      if (e.code() != ErrorCode.CERTIFICATE_EXPIRED) {
+        LOG.info("{} is closed: {}", connection, e.getMessage());
+        connection.close();
+        return;
+      }
+      connection.drain();
+      RemoteConnector owner = connection.owner();
+      if (settings.clock.instant().isAfter(certificate.notAfter().plus(Wire.DRAIN))
+          && (owner == null || !owner.isUsable())) {
+        connection.close();
+      }
+    }
+  }
+
   /**
    * Has its connectors connect to other gateways, if there are others, before it lets go of them;
    * lets requests in flight end for up to 30 seconds; closes. A gateway that uses it is closed
@@ -578,6 +776,9 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       Thread.currentThread().interrupt();
     }
     connections.forEach(TunnelConnection::close);
+    if (watch != null) {
+      watch.shutdownNow();
+    }
     if (listener != null) {
       listener.close();
     }
@@ -618,8 +819,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   public static final class Builder {
     private String host = "0.0.0.0";
     private int port = 7443;
-    private @Nullable SSLContext tls;
-    private final EnrolmentTokens tokens = new EnrolmentTokens();
+    private KeyManager @Nullable [] keys;
+    private final Set<String> groups = new LinkedHashSet<>();
+    private @Nullable Path state;
+    private Duration certificateLifetime = Duration.ofHours(24);
     private final Map<String, String> regions = new HashMap<>();
     private @Nullable String region;
     private @Nullable MeterRegistry meters;
@@ -648,33 +851,69 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       return this;
     }
 
-    /** The certificate that connectors verify. No default. */
-    public Builder tls(SSLContext context) {
-      tls = Objects.requireNonNull(context, "context");
-      return this;
-    }
-
     /**
-     * Admits the connectors of a group by a secret that they share.
-     *
-     * @param token at least 32 visible ASCII characters
-     * @throws IllegalArgumentException if the token is too short to be a secret
-     * @throws IllegalStateException if the group has a token already
+     * The key and certificate that connectors verify. Whom the gateway trusts is not for choice:
+     * its own connector authority. Default: the JVM's own, {@code -Djavax.net.ssl.keyStore=…}.
      */
-    public Builder enrolmentToken(String group, String token) {
-      tokens.add(group, token);
+    public Builder tls(KeyManager... managers) {
+      keys = managers.clone();
       return this;
     }
 
     /**
-     * Says in which region the connectors of a group are. A gateway of the same {@link
-     * #region(String)} prefers them to those of other regions. Default: a group has no region, and
-     * is near everywhere.
+     * A group of connectors, which serve the applications of the same {@link
+     * Application.Builder#connectorGroup}. May be called for several; there must be one.
+     *
+     * @param name 1 to 64 letters, digits or {@code . _ -}
+     * @throws IllegalArgumentException if it is none
+     */
+    public Builder group(String name) {
+      if (!CheckIn.isName(name)) {
+        throw new IllegalArgumentException(
+            "a connector group must be 1 to 64 letters, digits or . _ -: " + name);
+      }
+      groups.add(name);
+      return this;
+    }
+
+    /**
+     * A directory for what must survive a restart: the keys of the connector authority, unused
+     * tokens (their hashes), revocations. Gateways that serve the same connectors share it. It is
+     * made if need be, and must be its owner's alone, on a file system with hard links and atomic
+     * moves. Default: nothing survives, and after a restart each connector needs a new token.
+     */
+    public Builder state(Path directory) {
+      state = Objects.requireNonNull(directory, "directory");
+      return this;
+    }
+
+    /**
+     * How long connectors' certificates are valid: 10 minutes to 30 days. They are renewed from
+     * half of it on; a connector that was off for longer than the rest needs a new token. Default:
+     * 24 hours.
+     *
+     * @throws IllegalArgumentException if it is out of bounds
+     */
+    public Builder certificateLifetime(Duration lifetime) {
+      if (lifetime.compareTo(Duration.ofMinutes(10)) < 0
+          || lifetime.compareTo(Duration.ofDays(30)) > 0) {
+        throw new IllegalArgumentException(
+            "the lifetime of certificates must be 10 minutes to 30 days: " + lifetime);
+      }
+      certificateLifetime = lifetime;
+      return this;
+    }
+
+    /**
+     * A group of connectors, as {@link #group(String)}, which are in a region. A gateway of the
+     * same {@link #region(String)} prefers them to those of other regions. Default: a group has no
+     * region, and is near everywhere.
+     *
+     * @throws IllegalArgumentException if the name is none of a group
      */
     public Builder group(String name, String ofRegion) {
-      regions.put(
-          Objects.requireNonNull(name, "name"), Objects.requireNonNull(ofRegion, "ofRegion"));
-      return this;
+      regions.put(name, Objects.requireNonNull(ofRegion, "ofRegion"));
+      return group(name);
     }
 
     /** The region of this gateway. Default: none, and all groups are as near. */
@@ -773,25 +1012,17 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     /**
      * The server, not started.
      *
-     * @throws IllegalStateException if no TLS or no enrolment token was given, or if the
-     *     recommended version is older than the least
+     * @throws IllegalStateException if there is no key for TLS or no group, or if the recommended
+     *     version is older than the least
+     * @throws java.io.UncheckedIOException if the state directory cannot be used
      */
     public TunnelServer build() {
-      if (tls == null) {
-        throw new IllegalStateException(
-            "a tunnel server needs tls(…): connectors verify its certificate");
+      if (keys == null) {
+        keys = jvmKeys();
       }
-      if (tokens.groups().isEmpty()) {
+      if (groups.isEmpty()) {
         throw new IllegalStateException(
-            "a tunnel server needs enrolmentToken(…), or no connector could prove itself");
-      }
-      for (String group : regions.keySet()) {
-        if (!tokens.groups().contains(group)) {
-          throw new IllegalStateException(
-              "group("
-                  + group
-                  + ", …) has a region, but no enrolment token admits connectors to it");
-        }
+            "a tunnel server needs group(…): connectors serve the applications of a group");
       }
       if (recommendedVersion != null
           && leastVersion != null
@@ -804,6 +1035,38 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
                 + ")");
       }
       return new TunnelServer(this);
+    }
+
+    private KeyManager[] keys() {
+      return Objects.requireNonNull(keys);
+    }
+
+    private AuthorityStore store() {
+      return state == null ? AuthorityStore.inMemory() : AuthorityStore.in(state);
+    }
+
+    /** As {@link SSLContext#getDefault} has them, which does not hand them out. */
+    private static KeyManager[] jvmKeys() {
+      String file = System.getProperty("javax.net.ssl.keyStore", "");
+      if (file.isEmpty()) {
+        throw new IllegalStateException(
+            "a tunnel server needs tls(…), or -Djavax.net.ssl.keyStore=…: connectors verify its certificate");
+      }
+      char[] password = System.getProperty("javax.net.ssl.keyStorePassword", "").toCharArray();
+      try {
+        KeyStore store =
+            KeyStore.getInstance(
+                System.getProperty("javax.net.ssl.keyStoreType", KeyStore.getDefaultType()));
+        try (InputStream in = Files.newInputStream(Path.of(file))) {
+          store.load(in, password);
+        }
+        KeyManagerFactory factory =
+            KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+        factory.init(store, password);
+        return factory.getKeyManagers();
+      } catch (GeneralSecurityException | IOException e) {
+        throw new IllegalStateException("the key store " + file + " cannot be used: " + e, e);
+      }
     }
   }
 }

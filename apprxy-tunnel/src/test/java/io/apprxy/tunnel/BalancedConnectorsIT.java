@@ -36,7 +36,6 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(120)
 class BalancedConnectorsIT {
-  private static final String OTHER_TOKEN = "a-token-of-another-group-of-the-tests-012345";
   private static final LoadBalancing ROUND_ROBIN =
       LoadBalancing.builder().algorithm(Algorithm.ROUND_ROBIN).build();
 
@@ -189,16 +188,14 @@ class BalancedConnectorsIT {
         new Chain(
             origin,
             application -> application.connectorGroups("far", "default"),
-            server ->
-                server
-                    .enrolmentToken("far", OTHER_TOKEN)
-                    .region("eu")
-                    .group("default", "eu")
-                    .group("far", "us"));
+            server -> server.region("eu").group("default", "eu").group("far", "us"));
     parts.add(chain);
     Connector near = chain.connect(origin, connector -> connector.name("near"));
     Connector asNear = chain.connect(origin, connector -> connector.name("near"));
-    chain.connect(origin, connector -> connector.name("far").enrolmentToken(OTHER_TOKEN));
+    chain.connect(
+        origin,
+        connector ->
+            connector.name("far").enrolmentToken(chain.tunnel.createEnrolmentToken("far")));
     await(() -> chain.gateway.endpoints("app").size() == 3);
     assertThat(chain.gateway.endpoints("app"))
         .extracting(EndpointState::tier)

@@ -35,7 +35,6 @@ import java.util.function.UnaryOperator;
  * app.test}), tunnel (TLS), connectors, origin.
  */
 final class Chain implements AutoCloseable {
-  static final String TOKEN = "an-enrolment-token-of-the-tests-0123456789";
   static final Identity ALICE =
       new Identity(
           "https://issuer.test",
@@ -55,6 +54,8 @@ final class Chain implements AutoCloseable {
   /** Of the gateway's own listener: HTTP/1.1 and HTTP/2 with TLS, for {@code app.test}. */
   final int tlsPort;
 
+  final int originPort;
+  private final UnaryOperator<Connector.Builder> connectorSettings;
   private final Deque<Runnable> parts = new ArrayDeque<>();
 
   Chain(int originPort, UnaryOperator<Application.Builder> settings) {
@@ -65,15 +66,25 @@ final class Chain implements AutoCloseable {
       int originPort,
       UnaryOperator<Application.Builder> settings,
       UnaryOperator<TunnelServer.Builder> serverSettings) {
+    this(originPort, settings, serverSettings, connector -> connector);
+  }
+
+  Chain(
+      int originPort,
+      UnaryOperator<Application.Builder> settings,
+      UnaryOperator<TunnelServer.Builder> serverSettings,
+      UnaryOperator<Connector.Builder> connectorSettings) {
+    this.originPort = originPort;
+    this.connectorSettings = connectorSettings;
     tunnel =
         serverSettings
             .apply(
                 TunnelServer.builder()
                     .host("127.0.0.1")
                     .port(0)
-                    .tls(tls.server("localhost"))
+                    .tls(tls.keys("localhost"))
                     .listener(tunnelEvents::add)
-                    .enrolmentToken("default", TOKEN))
+                    .group("default"))
             .build()
             .start();
     AtomicReference<HttpHandler> mounted = new AtomicReference<>();
@@ -115,6 +126,11 @@ final class Chain implements AutoCloseable {
         .build();
   }
 
+  /** A connector that is not started; whoever has it closes it. */
+  Connector connector(UnaryOperator<Connector.Builder> settings) {
+    return settings.apply(connector(originPort, tunnel.port())).build();
+  }
+
   /** Starts a connector that is closed with the chain. */
   Connector connect(int originPort, UnaryOperator<Connector.Builder> settings)
       throws InterruptedException {
@@ -127,17 +143,18 @@ final class Chain implements AutoCloseable {
 
   /** A connector that dials this port, of the tunnel or of something before it. */
   Connector.Builder connector(int originPort, int gatewayPort) {
-    return Connector.builder()
-        .gateway("https://localhost:" + gatewayPort)
-        .trust(tls.client())
-        .enrolmentToken(TOKEN)
-        .connections(2)
-        .allowOrigin("http://127.0.0.1:" + originPort)
-        .signOn(
-            (request, identity, application) -> {
-              request.set("X-User", identity.name());
-              return Verdict.proceed();
-            });
+    return connectorSettings.apply(
+        Connector.builder()
+            .gateway("https://localhost:" + gatewayPort)
+            .trust(tls.ca())
+            .enrolmentToken(tunnel.createEnrolmentToken("default"))
+            .connections(2)
+            .allowOrigin("http://127.0.0.1:" + originPort)
+            .signOn(
+                (request, identity, application) -> {
+                  request.set("X-User", identity.name());
+                  return Verdict.proceed();
+                }));
   }
 
   Connector connect(int originPort) throws InterruptedException {

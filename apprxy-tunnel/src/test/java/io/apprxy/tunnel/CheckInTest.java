@@ -28,8 +28,7 @@ class CheckInTest {
             3,
             true,
             true,
-            UpdateReport.NONE.started("1.3.0"),
-            "secret");
+            UpdateReport.NONE.started("1.3.0"));
 
     assertThat(CheckIn.fromJson(sent.toJson())).isEqualTo(sent);
     assertThat(sent.toJson()).doesNotContain("\n");
@@ -99,24 +98,5 @@ class CheckInTest {
   void nameOfAnyMachine_canBeSaid(String system, String said) {
     assertThat(CheckIn.hostName(system)).isEqualTo(said);
     assertThat(CheckIn.hostName("x".repeat(1000))).hasSize(253);
-  }
-
-  @Test
-  void token_isInNoText() {
-    CheckIn checkIn =
-        new CheckIn(
-            "n",
-            "i",
-            "1.0.0",
-            "h",
-            Duration.ZERO,
-            0,
-            0,
-            false,
-            false,
-            UpdateReport.NONE,
-            "the-secret-token");
-
-    assertThat(checkIn.toString()).doesNotContain("the-secret-token");
   }
 }

@@ -289,11 +289,7 @@ class EnrolmentTest {
       try {
         return CompletableFuture.completedFuture(new Call.Answer(200, chain(path, body)));
       } catch (GatewayException e) {
-        String problem =
-            JSON.writeValueAsString(
-                JSON.createObjectNode()
-                    .put("code", e.code().code())
-                    .put("detail", e.code().cause() + " " + e.code().remedy()));
+        String problem = Refusal.of(e).toProblem(e.code().status());
         return CompletableFuture.completedFuture(new Call.Answer(e.code().status(), problem));
       }
     }

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
@@ -82,8 +83,11 @@ class Http2AbuseIT {
     }
   }
 
-  private static RawHttp2 connector() throws IOException {
-    return new RawHttp2(RawHttp2.connect(chain.tls.client(), chain.tunnel.port(), "rh2"));
+  private static RawHttp2 connector() throws Exception {
+    String token = chain.tunnel.createEnrolmentToken("default");
+    SSLContext enrolled =
+        chain.tls.client(TestPeer.enrolled(chain.tls, chain.tunnel.port(), token));
+    return new RawHttp2(RawHttp2.connect(enrolled, chain.tunnel.port(), Dialer.REVERSE_HTTP2));
   }
 
   /** It is the client of the tunnel's HTTP/2. */
@@ -98,7 +102,7 @@ class Http2AbuseIT {
                 .getServerSocketFactory()
                 .createServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
       SSLParameters parameters = listening.getSSLParameters();
-      parameters.setApplicationProtocols(new String[] {"rh2"});
+      parameters.setApplicationProtocols(new String[] {Dialer.REVERSE_HTTP2});
       listening.setSSLParameters(parameters);
       Connector attacked =
           chain.connect(

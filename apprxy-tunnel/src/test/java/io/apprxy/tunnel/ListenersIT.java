@@ -100,8 +100,8 @@ class ListenersIT {
     return TunnelServer.builder()
         .host("127.0.0.1")
         .port(0)
-        .tls(tls.server("localhost"))
-        .enrolmentToken("default", Chain.TOKEN)
+        .tls(tls.keys("localhost"))
+        .group("default")
         .build();
   }
 
@@ -122,8 +122,8 @@ class ListenersIT {
   private Connector connector(int port) {
     return Connector.builder()
         .gateway("https://localhost:" + port)
-        .trust(tls.client())
-        .enrolmentToken(Chain.TOKEN)
+        .trust(tls.ca())
+        .enrolmentToken(tunnel.createEnrolmentToken("default"))
         .allowOrigin("http://127.0.0.1:1")
         .build();
   }

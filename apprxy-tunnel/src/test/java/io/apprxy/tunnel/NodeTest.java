@@ -97,6 +97,43 @@ class NodeTest {
   }
 
   @Test
+  void connectionsThatAreMadeAnew_leaveOneByOne_eachWhenAnotherServesInItsPlace() {
+    Node node = upAndSound(4, 1);
+    node.replaceAll();
+    run(Duration.ofSeconds(1));
+
+    assertThat(dialled).hasSize(8);
+    assertThat(dialled.subList(0, 4)).allMatch(each -> each.servingWhenItLeft == 4);
+    assertThat(dialled.subList(4, 8)).allMatch(each -> each.serving);
+  }
+
+  @Test
+  void connectionThatWasOnItsWay_isMadeAnew_too() {
+    Node node = node(1, 1);
+    node.keepUp();
+    node.replaceAll();
+    run(Duration.ofSeconds(1));
+
+    assertThat(dialled).hasSize(2);
+    assertThat(dialled.get(0).servingWhenItLeft).isEqualTo(1);
+    assertThat(dialled.get(1).serving).isTrue();
+  }
+
+  @Test
+  void connectionsServe_whileNoneCanBeMadeAnew() {
+    Node node = upAndSound(2, 1);
+    gatewayRefuses = true;
+    node.replaceAll();
+    run(Duration.ofMinutes(5));
+    assertThat(serving()).isEqualTo(2);
+
+    gatewayRefuses = false;
+    run(Node.REFUSED_WAIT.plus(Node.LONGEST_WAIT).multipliedBy(2));
+    assertThat(dialled.subList(0, 2)).allMatch(each -> each.servingWhenItLeft == 2);
+    assertThat(serving()).isEqualTo(2);
+  }
+
+  @Test
   void gatewayThatRefuses_isLeftAloneForAWhile() {
     gatewayRefuses = true;
     node(4, 1).keepUp();
@@ -265,6 +302,7 @@ class NodeTest {
     private boolean serving;
     private boolean ended;
     private boolean doubted;
+    private long servingWhenItLeft = -1;
 
     Dialled(Node[] node, Duration at) {
       this.node = node;
@@ -296,7 +334,10 @@ class NodeTest {
     }
 
     @Override
-    public void leave() {}
+    public void leave() {
+      serving = false;
+      servingWhenItLeft = serving();
+    }
 
     @Override
     public void doubt() {

@@ -4,15 +4,22 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.List;
-import javax.net.ssl.SSLContext;
+import javax.net.ssl.KeyManager;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Wrong settings are told when they are made. */
 class SettingsTest {
-  private static final String TOKEN = "an-enrolment-token-of-the-tests-0123456789";
+  private static final KeyManager[] KEYS = new TestTls().keys("localhost");
+  private static final String TOKEN = "apxe-of-the-tests-0123456789";
 
   // ---- connector
 
@@ -67,13 +74,81 @@ class SettingsTest {
     connector.close();
   }
 
-  // ---- tunnel server
+  @Test
+  void enrolmentToken_thatIsBlank_isRefused() {
+    assertThatThrownBy(() -> Connector.builder().enrolmentToken(" "))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("blank");
+  }
 
   @Test
-  void tunnelServer_withoutWhatItNeeds_isRefused_namingIt() throws Exception {
+  void trust_inNoCa_isRefused(@TempDir Path directory) throws Exception {
+    Path empty = Files.createFile(directory.resolve("empty.pem"));
+    Path none = directory.resolve("none.pem");
+
+    assertThatThrownBy(() -> Connector.builder().trust())
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Connector.builder().trust(empty))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Connector.builder().trust(none))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("none.pem");
+  }
+
+  @Test
+  void identity_thatIsNone_isRefused(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("identity.pem");
+    PrivateFiles.write(file, "garbage");
+
+    assertThatThrownBy(
+            () ->
+                Connector.builder()
+                    .gateway("https://gateway.test")
+                    .identity(file)
+                    .allowOrigin("http://wiki.corp")
+                    .build())
+        .isInstanceOf(UncheckedIOException.class)
+        .hasMessageContaining("identity.pem");
+  }
+
+  // ---- tunnel server
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "a b", "a:b", "../a", "ä"})
+  void group_thatDoesNotFitACertificate_isRefused(String name) {
+    assertThatThrownBy(() -> TunnelServer.builder().group(name)).hasMessageContaining("group");
+  }
+
+  @Test
+  void lifetimes_outOfBounds_areRefused() {
+    for (Duration lifetime : List.of(Duration.ofMinutes(9), Duration.ofDays(31))) {
+      assertThatThrownBy(() -> TunnelServer.builder().certificateLifetime(lifetime))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining(lifetime.toString());
+    }
+    TunnelServer tunnel = TunnelServer.builder().tls(KEYS).group("corp").build();
+    for (Duration lifetime : List.of(Duration.ZERO, Duration.ofHours(25))) {
+      assertThatThrownBy(() -> tunnel.createEnrolmentToken("corp", lifetime))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining(lifetime.toString());
+    }
+  }
+
+  @Test
+  void stateDirectory_thatOthersMayEnter_isRefused(@TempDir Path directory) throws Exception {
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
+
+    assertThatThrownBy(
+            () -> TunnelServer.builder().tls(KEYS).group("corp").state(directory).build())
+        .isInstanceOf(UncheckedIOException.class)
+        .hasMessageContaining("chmod 700");
+  }
+
+  @Test
+  void tunnelServer_withoutWhatItNeeds_isRefused_namingIt() {
     assertThatThrownBy(() -> TunnelServer.builder().build()).hasMessageContaining("tls(");
-    assertThatThrownBy(() -> TunnelServer.builder().tls(SSLContext.getDefault()).build())
-        .hasMessageContaining("enrolmentToken(");
+    assertThatThrownBy(() -> TunnelServer.builder().tls(KEYS).build())
+        .hasMessageContaining("group(");
   }
 
   @ParameterizedTest
@@ -83,9 +158,8 @@ class SettingsTest {
   }
 
   @Test
-  void applicationOfAGroupThatNobodyCanJoin_isRefused() throws Exception {
-    TunnelServer tunnel =
-        TunnelServer.builder().tls(SSLContext.getDefault()).enrolmentToken("corp", TOKEN).build();
+  void applicationOfAGroupThatNobodyCanJoin_isRefused() {
+    TunnelServer tunnel = TunnelServer.builder().tls(KEYS).group("corp").build();
     Application wiki =
         Application.builder("wiki")
             .externalUrl("https://wiki.example/")
@@ -100,9 +174,8 @@ class SettingsTest {
   }
 
   @Test
-  void secrets_areInNoText() throws Exception {
-    TunnelServer tunnel =
-        TunnelServer.builder().tls(SSLContext.getDefault()).enrolmentToken("corp", TOKEN).build();
+  void secrets_areInNoText() {
+    TunnelServer tunnel = TunnelServer.builder().tls(KEYS).group("corp").build();
     Connector connector =
         Connector.builder()
             .gateway("https://gateway.test")
@@ -110,6 +183,7 @@ class SettingsTest {
             .allowOrigin("http://wiki.corp")
             .build();
 
-    assertThat(tunnel + " " + connector).doesNotContain(TOKEN);
+    String created = tunnel.createEnrolmentToken("corp");
+    assertThat(tunnel + " " + connector).doesNotContain(TOKEN).doesNotContain(created);
   }
 }

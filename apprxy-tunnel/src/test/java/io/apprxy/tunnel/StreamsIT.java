@@ -131,7 +131,7 @@ class StreamsIT {
       assertThat(asked.getInputStream().readNBytes(frames.length)).isEqualTo(frames);
       asked.getOutputStream().write(frames);
       assertThat(client.getInputStream().readNBytes(frames.length)).isEqualTo(frames);
-      asked.close();
+      asked.shutdownOutput();
       assertThat(client.getInputStream().read()).isEqualTo(-1);
     }
   }

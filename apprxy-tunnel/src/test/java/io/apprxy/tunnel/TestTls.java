@@ -10,6 +10,7 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
+import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
@@ -28,12 +29,19 @@ final class TestTls {
   private final KeyPair caKey = newKey();
   private final X509Certificate ca = certificate("CN=test CA", caKey, "CN=test CA", caKey, null);
 
-  X509Certificate ca() {
-    return ca;
-  }
-
   /** A server's context, with a certificate for this host name. */
   SSLContext server(String host) {
+    try {
+      SSLContext context = SSLContext.getInstance("TLS");
+      context.init(keys(host), null, null);
+      return context;
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** A key and a certificate for this host name. */
+  KeyManager[] keys(String host) {
     try {
       KeyPair key = newKey();
       X509Certificate certificate = certificate("CN=" + host, key, "CN=test CA", caKey, host);
@@ -44,16 +52,23 @@ final class TestTls {
       KeyManagerFactory keys =
           KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
       keys.init(store, new char[0]);
-      SSLContext context = SSLContext.getInstance("TLS");
-      context.init(keys.getKeyManagers(), null, null);
-      return context;
+      return keys.getKeyManagers();
     } catch (GeneralSecurityException | java.io.IOException e) {
       throw new IllegalStateException(e);
     }
   }
 
+  X509Certificate ca() {
+    return ca;
+  }
+
   /** A client's context, which trusts this CA alone. */
   SSLContext client() {
+    return client(null);
+  }
+
+  /** A client's context, which has an identity of a connector, too. */
+  SSLContext client(ConnectorIdentity identity) {
     try {
       KeyStore store = KeyStore.getInstance("PKCS12");
       store.load(null, null);
@@ -62,7 +77,8 @@ final class TestTls {
           TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
       trust.init(store);
       SSLContext context = SSLContext.getInstance("TLS");
-      context.init(null, trust.getTrustManagers(), null);
+      context.init(
+          identity == null ? null : identity.keyManagers(), trust.getTrustManagers(), null);
       return context;
     } catch (GeneralSecurityException | java.io.IOException e) {
       throw new IllegalStateException(e);

@@ -480,35 +480,19 @@ class TunnelIT {
             TunnelServer.builder()
                 .host("127.0.0.1")
                 .port(0)
-                .tls(company.server("other.test"))
-                .enrolmentToken("default", Chain.TOKEN)
+                .tls(company.keys("other.test"))
+                .group("default")
                 .build()
                 .start();
         Connector careful =
             Connector.builder()
                 .gateway("https://localhost:" + other.port())
-                .trust(company.client())
-                .enrolmentToken(Chain.TOKEN)
+                .trust(company.ca())
+                .enrolmentToken(other.createEnrolmentToken("default"))
                 .allowOrigin("http://127.0.0.1:1")
                 .build()
                 .start()) {
       assertThat(careful.awaitConnected(java.time.Duration.ofSeconds(2))).isFalse();
-    }
-  }
-
-  @Test
-  void wrongToken_isNotConnected() throws Exception {
-    Chain chain = new Chain(1, application -> application);
-    parts.add(chain);
-    try (Connector stranger =
-        Connector.builder()
-            .gateway("https://localhost:" + chain.tunnel.port())
-            .trust(chain.tls.client())
-            .enrolmentToken("another-token-of-the-right-length-01234567")
-            .allowOrigin("http://127.0.0.1:1")
-            .build()
-            .start()) {
-      assertThat(stranger.awaitConnected(java.time.Duration.ofSeconds(2))).isFalse();
     }
   }
 
@@ -519,8 +503,8 @@ class TunnelIT {
     try (Connector careful =
         Connector.builder()
             .gateway("https://localhost:" + chain.tunnel.port())
-            .trust(new TestTls().client())
-            .enrolmentToken(Chain.TOKEN)
+            .trust(new TestTls().ca())
+            .enrolmentToken(chain.tunnel.createEnrolmentToken("default"))
             .allowOrigin("http://127.0.0.1:1")
             .build()
             .start()) {

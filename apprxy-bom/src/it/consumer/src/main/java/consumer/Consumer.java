@@ -8,14 +8,15 @@ import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.tunnel.Connector;
 import io.apprxy.tunnel.TunnelServer;
 import java.util.Map;
+import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 
 /** What the README tells a user to write: a gateway, and a connector beside the origin. */
 final class Consumer {
   private Consumer() {}
 
-  static Gateway gateway(SSLContext tls, String token, String secret) {
-    TunnelServer tunnel = TunnelServer.builder().tls(tls).enrolmentToken("corp", token).build();
+  static Gateway gateway(SSLContext tls, KeyManager[] keys, String secret) {
+    TunnelServer tunnel = TunnelServer.builder().tls(keys).group("corp").build();
     OidcPreAuthentication signIn =
         OidcPreAuthentication.builder()
             .issuer("https://login.example.com")
