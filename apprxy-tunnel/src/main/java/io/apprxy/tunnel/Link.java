@@ -105,6 +105,8 @@ final class Link implements Node.Connection {
           leaving = true;
           if (checkIns != null) {
             checkIns.send();
+          } else if (channel == null && dialling != null) {
+            dialling.cancel(false);
           }
         });
   }

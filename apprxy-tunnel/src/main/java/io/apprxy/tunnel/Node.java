@@ -2,6 +2,7 @@ package io.apprxy.tunnel;
 
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
@@ -45,7 +46,7 @@ final class Node {
   interface Connection {
     void close();
 
-    /** Tells the gateway to close it after the last request. */
+    /** Tells the gateway to close it after the last request; is dialled no more. */
     void leave();
 
     /** Finds out soon whether the gateway is still there. */
@@ -197,7 +198,7 @@ final class Node {
       cancelWait = null;
     }
     if (dialling != null) {
-      dialling.close();
+      dialling.leave(); // it may be of use to the gateway already
     }
   }
 
@@ -218,7 +219,9 @@ final class Node {
     connections().forEach(Connection::close);
   }
 
-  private Stream<Connection> connections() {
-    return Stream.concat(serving.stream(), retired.stream()).toList().stream();
+  private List<Connection> connections() {
+    return Stream.of(serving, retired, dialling == null ? Set.<Connection>of() : Set.of(dialling))
+        .flatMap(Set::stream)
+        .toList();
   }
 }

@@ -165,14 +165,9 @@ final class RemoteConnector implements Member {
     return up.get();
   }
 
-  /**
-   * One of its connections takes no new request, and closes after its last one.
-   *
-   * @return whether the connector leaves by it, and did not before
-   */
-  boolean drain(TunnelConnection connection) {
-    connection.drain();
-    return isDraining() && draining.compareAndSet(false, true);
+  /** Whether it leaves by all of its connections; told once. */
+  boolean beginsToDrain() {
+    return up.get() && isDraining() && draining.compareAndSet(false, true);
   }
 
   private boolean isDraining() {

@@ -12,6 +12,7 @@ import io.undertow.util.Methods;
 import java.net.InetSocketAddress;
 import java.nio.channels.ClosedChannelException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -208,7 +209,11 @@ final class TunnelConnection implements Route {
   }
 
   void close() {
-    channel.getIoThread().execute(() -> IoUtils.safeClose(http2, channel));
+    try {
+      channel.getIoThread().execute(() -> IoUtils.safeClose(http2, channel));
+    } catch (RejectedExecutionException e) {
+      LOG.debug("the I/O threads end, and {} with them", this, e);
+    }
   }
 
   /** Sends the configuration; the connection is usable when the connector has taken it. */
@@ -218,7 +223,7 @@ final class TunnelConnection implements Route {
             (ok, failed) -> {
               configured = failed == null;
               if (failed != null) {
-                LOG.warn("{} did not take its configuration", this, failed);
+                LOG.debug("{} did not take its configuration", this, failed);
                 close();
               }
             });

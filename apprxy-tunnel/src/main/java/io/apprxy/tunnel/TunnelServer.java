@@ -620,7 +620,14 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   }
 
   private void drainIfLeaving(RemoteConnector owner, TunnelConnection connection, CheckIn checkIn) {
-    if (checkIn.draining() && owner.drain(connection)) {
+    if (checkIn.draining()) {
+      connection.drain();
+      tellIfDraining(owner);
+    }
+  }
+
+  private void tellIfDraining(RemoteConnector owner) {
+    if (owner.beginsToDrain()) {
       events.tell(TunnelEvent.Type.DRAINING, owner, owner + " leaves");
     }
   }
@@ -684,7 +691,9 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       RemoteConnector left =
           connectors.computeIfPresent(
               owner.key, (key, connector) -> connector.remove(connection) ? null : connector);
-      if (left == null && owner.isUp()) {
+      if (left != null) {
+        tellIfDraining(left);
+      } else if (owner.isUp()) {
         rebalance(owner.group);
         events.tell(TunnelEvent.Type.DOWN, owner, owner + " is not connected any more");
       }

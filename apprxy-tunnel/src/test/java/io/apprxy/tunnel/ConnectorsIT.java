@@ -1,0 +1,186 @@
+package io.apprxy.tunnel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.undertow.Undertow;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.handlers.BlockingHandler;
+import java.io.IOException;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** What a gateway knows of its connectors, and what they are told. */
+@Timeout(60)
+class ConnectorsIT {
+  private final BlockingQueue<TunnelEvent> events = new LinkedBlockingQueue<>();
+  private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
+  private final List<AutoCloseable> parts = new ArrayList<>();
+
+  @AfterEach
+  void close() throws Exception {
+    for (int i = parts.size() - 1; i >= 0; i--) {
+      parts.get(i).close();
+    }
+  }
+
+  @Test
+  void connectorThatIsConnected_isKnown_asItDescribesItself() throws Exception {
+    Chain chain = chain(tunnel -> tunnel);
+    chain.connect(chain.originPort, connector -> connector.name("cellar"));
+    TunnelEvent up = await(TunnelEvent.Type.UP);
+    assertThat(chain.tunnel.connectors())
+        .singleElement()
+        .satisfies(
+            state -> {
+              assertThat(state.id()).isEqualTo(up.connector());
+              assertThat(state.name()).isEqualTo("cellar");
+              assertThat(state.group()).isEqualTo("default");
+              assertThat(state.version()).isEqualTo("0.0.0");
+              assertThat(state.address()).isEqualTo("127.0.0.1");
+              assertThat(state.connections()).isBetween(1, 2);
+              assertThat(state.phase()).isEqualTo(ConnectorState.Phase.UP);
+            });
+    assertThat(meters.get("apprxy.tunnel.connectors").tag("group", "default").gauge().value())
+        .isEqualTo(1);
+    assertThat(
+            meters
+                .get("apprxy.tunnel.events")
+                .tags("type", "up", "group", "default")
+                .counter()
+                .count())
+        .isEqualTo(1);
+  }
+
+  @Test
+  void connectorThatCloses_leaves_andIsGone() throws Exception {
+    Chain chain = chain(tunnel -> tunnel);
+    Connector connector = chain.connect(chain.originPort);
+    await(TunnelEvent.Type.UP);
+    connector.close();
+    await(TunnelEvent.Type.DRAINING);
+    await(TunnelEvent.Type.DOWN);
+    assertThat(chain.tunnel.connectors()).isEmpty();
+  }
+
+  @Test
+  void connectorThatIsTooOld_isRefused() throws Exception {
+    Chain chain = chain(tunnel -> tunnel.leastVersion("1.0.0"));
+    try (Connector old = chain.connector(connector -> connector).start()) {
+      assertThat(await(TunnelEvent.Type.REFUSED).detail()).contains("0.0.0", "1.0.0");
+      assertThat(old.isConnected()).isFalse();
+      assertThat(chain.tunnel.connectors()).isEmpty();
+    }
+  }
+
+  @Test
+  void versionThatIsRecommended_isAnnounced_andRaisesAnEvent() throws Exception {
+    Chain chain = chain(tunnel -> tunnel.recommendVersion("1.2.0"));
+    BlockingQueue<String> announced = new LinkedBlockingQueue<>();
+    chain.connect(
+        chain.originPort,
+        connector ->
+            connector.onVersionAnnounced(
+                (running, recommended, least) ->
+                    announced.add(running + " " + recommended + " " + least)));
+    assertThat(announced.poll(30, TimeUnit.SECONDS)).isEqualTo("0.0.0 1.2.0 null");
+    assertThat(await(TunnelEvent.Type.VERSION_BEHIND).detail()).contains("0.0.0", "1.2.0");
+  }
+
+  /** POST is not sent again: each that fails is lost. */
+  @Test
+  void connectorsThatComeAndGo_loseNoRequest() throws Exception {
+    Chain chain = chain(tunnel -> tunnel);
+    chain.connect(chain.originPort);
+    AtomicBoolean over = new AtomicBoolean();
+    AtomicInteger served = new AtomicInteger();
+    ExecutorService users = Executors.newFixedThreadPool(8);
+    parts.add(users::shutdownNow);
+    List<Future<List<String>>> failures = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      failures.add(users.submit(() -> postUntil(over, chain, served)));
+    }
+    for (int i = 0; i < 4; i++) {
+      int before = served.get();
+      Connector leaving = chain.connector(connector -> connector).start();
+      assertThat(leaving.awaitConnected(Duration.ofSeconds(30))).isTrue();
+      while (served.get() < before + 200) {
+        assertThat(failures).noneMatch(Future::isDone);
+        Thread.onSpinWait();
+      }
+      leaving.close();
+    }
+    over.set(true);
+    for (Future<List<String>> user : failures) {
+      assertThat(user.get(30, TimeUnit.SECONDS)).isEmpty();
+    }
+  }
+
+  private static List<String> postUntil(AtomicBoolean over, Chain chain, AtomicInteger served)
+      throws InterruptedException {
+    List<String> failed = new ArrayList<>();
+    while (!over.get()) {
+      try {
+        HttpResponse<String> answer =
+            chain.client.send(
+                chain.request("/").POST(BodyPublishers.ofString("x".repeat(20_000))).build(),
+                BodyHandlers.ofString());
+        if (answer.statusCode() != 200 || !answer.body().equals("20000 bytes")) {
+          failed.add(answer.statusCode() + " " + answer.body());
+        }
+      } catch (IOException e) {
+        failed.add(e.toString());
+      }
+      served.incrementAndGet();
+    }
+    return failed;
+  }
+
+  // ---- parts
+
+  private Chain chain(UnaryOperator<TunnelServer.Builder> settings) {
+    Undertow origin = Chain.undertow(countingBytes());
+    parts.add(origin::stop);
+    Chain chain =
+        new Chain(
+            Chain.portOf(origin),
+            application -> application,
+            tunnel -> settings.apply(tunnel.listener(events::add).meters(meters)),
+            connector -> connector);
+    parts.add(chain);
+    return chain;
+  }
+
+  private static HttpHandler countingBytes() {
+    return new BlockingHandler(
+        exchange ->
+            exchange
+                .getResponseSender()
+                .send(exchange.getInputStream().readAllBytes().length + " bytes"));
+  }
+
+  private TunnelEvent await(TunnelEvent.Type type) throws InterruptedException {
+    TunnelEvent event = events.poll(30, TimeUnit.SECONDS);
+    while (event != null && event.type() != type) {
+      event = events.poll(30, TimeUnit.SECONDS);
+    }
+    assertThat(event).as("an event %s", type).isNotNull();
+    return event;
+  }
+}
