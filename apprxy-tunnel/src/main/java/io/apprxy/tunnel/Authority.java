@@ -156,12 +156,13 @@ final class Authority {
     CertificateRequest asked = CertificateRequest.parse(request);
     String connector = UUID.randomUUID().toString();
     AuthorityKey key = signingKey();
-    reserve(asked, connector, key);
+    Instant now = clock.instant();
+    reserve(asked, connector, key, now);
     if (!store.remove(Kind.TOKEN, name)) {
       store.remove(Kind.CERTIFICATE, asked.hash());
       throw tokenRefused("an enrolment token was used twice at once");
     }
-    return certify(asked, known.group(), connector, key);
+    return certify(asked, known.group(), connector, key, now);
   }
 
   /**
@@ -173,25 +174,25 @@ final class Authority {
   Certified renew(ConnectorCertificate present, String request) {
     CertificateRequest asked = CertificateRequest.parse(request);
     AuthorityKey key = signingKey();
-    reserve(asked, present.id(), key);
+    Instant now = clock.instant();
+    reserve(asked, present.id(), key, now);
     if (store.get(Kind.REVOCATION, present.id()) != null) {
       throw revoked(present);
     }
-    return certify(asked, present.group(), present.id(), key);
+    return certify(asked, present.group(), present.id(), key, now);
   }
 
   /** A key is certified once, whoever asks: who only repeats what another said gets nothing. */
-  private void reserve(CertificateRequest asked, String connector, AuthorityKey key) {
-    Issued issued = new Issued(connector, key.id(), clock.instant().plus(lifetime));
+  private void reserve(CertificateRequest asked, String connector, AuthorityKey key, Instant now) {
+    Issued issued = new Issued(connector, key.id(), now.plus(lifetime));
     if (!store.add(Kind.CERTIFICATE, asked.hash(), JSON.writeValueAsString(issued))) {
       throw new GatewayException(ErrorCode.KEY_USED, "a peer asked for a second certificate");
     }
   }
 
   private Certified certify(
-      CertificateRequest asked, String group, String connector, AuthorityKey key) {
+      CertificateRequest asked, String group, String connector, AuthorityKey key, Instant now) {
     try {
-      Instant now = clock.instant();
       return new Certified(
           connector,
           group,
@@ -273,11 +274,12 @@ final class Authority {
   // ---- the store
 
   /**
-   * Takes up what others have written.
+   * Takes up what others have written. One at a time: what was read first must not replace what was
+   * read later, or somebody who was revoked would be let in once more.
    *
    * @return whether something is new
    */
-  boolean refresh() {
+  synchronized boolean refresh() {
     NavigableMap<String, AuthorityKey> known = keys;
     Set<String> names = store.names(Kind.KEY);
     boolean changed = false;

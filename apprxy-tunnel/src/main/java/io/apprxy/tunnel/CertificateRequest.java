@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * A key that asks to be certified (PKCS #10, RFC 2986), and that whoever asks has. The subject that
  * it names is nobody's business: an authority decides who it certifies.
  *
- * @param hash names the key: the SHA-256 of its encoding
+ * @param hash names the key: the SHA-256 of its encoding, the one that the JDK gives it, whichever
+ *     was asked with
  */
 record CertificateRequest(PublicKey key, String hash) {
   /** One with an RSA key of 4096 bits has about 1,700 characters. */
@@ -66,13 +67,13 @@ record CertificateRequest(PublicKey key, String hash) {
       if (!SIGNATURES.contains(request.getSignatureAlgorithm().getAlgorithm())) {
         throw refused("it is signed by an algorithm that is not accepted", null);
       }
-      byte[] encoded = info.getEncoded("DER");
       PublicKey key =
-          KeyFactory.getInstance(algorithm).generatePublic(new X509EncodedKeySpec(encoded));
+          KeyFactory.getInstance(algorithm)
+              .generatePublic(new X509EncodedKeySpec(info.getEncoded()));
       if (!request.isSignatureValid(new JcaContentVerifierProviderBuilder().build(key))) {
         throw refused("its signature is wrong", null);
       }
-      return new CertificateRequest(key, Hex.toHexString(Authority.sha256(encoded)));
+      return new CertificateRequest(key, Hex.toHexString(Authority.sha256(key.getEncoded())));
     } catch (GatewayException e) {
       throw e;
     } catch (IOException

@@ -157,6 +157,11 @@ public final class Connector implements AutoCloseable {
   /** Calls to gateways as an ordinary client. */
   private final class Calls implements Enrolment.Gateways {
     @Override
+    public Collection<URI> given() {
+      return settings.gateways;
+    }
+
+    @Override
     public Collection<URI> known() {
       return Objects.requireNonNull(nodes).known();
     }

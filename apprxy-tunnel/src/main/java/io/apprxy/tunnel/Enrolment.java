@@ -33,8 +33,8 @@ import tools.jackson.databind.json.JsonMapper;
 final class Enrolment implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.connector");
   private static final JsonMapper JSON = new JsonMapper();
-  private static final Duration TICK = Duration.ofMillis(500);
-  private static final Duration FIRST_WAIT = Duration.ofSeconds(1);
+  private static final Duration TICK = Duration.ofMillis(200);
+  private static final Duration FIRST_WAIT = Duration.ofMillis(250);
   private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
   private static final Duration CALL = Wire.DIAL_TIMEOUT.plus(Wire.CALL_TIMEOUT).multipliedBy(2);
 
@@ -66,7 +66,10 @@ final class Enrolment implements AutoCloseable {
 
   /** The gateways, as an ordinary client reaches them. */
   interface Gateways {
-    /** Those that are known, the best first. */
+    /** Those that an operator named: the only ones that a token is shown to. */
+    Collection<URI> given();
+
+    /** Those, and what they advertise. */
     Collection<URI> known();
 
     /** See {@link Call#post}. */
@@ -214,7 +217,7 @@ final class Enrolment implements AutoCloseable {
     String json =
         JSON.writeValueAsString(
             JSON.createObjectNode().put("token", token.strip()).put("csr", request.pem()));
-    Call.Answer answer = call(context(null), Wire.ENROL_PATH, json);
+    Call.Answer answer = call(gateways.given(), context(null), Wire.ENROL_PATH, json);
     if (answer == null) {
       return;
     }
@@ -234,7 +237,7 @@ final class Enrolment implements AutoCloseable {
   private void renew() throws InterruptedException {
     ConnectorIdentity.Request request = ConnectorIdentity.Request.create();
     String json = JSON.writeValueAsString(JSON.createObjectNode().put("csr", request.pem()));
-    Call.Answer answer = call(tls, Wire.RENEW_PATH, json);
+    Call.Answer answer = call(gateways.known(), tls, Wire.RENEW_PATH, json);
     if (answer == null) {
       return;
     }
@@ -256,11 +259,12 @@ final class Enrolment implements AutoCloseable {
    * What a gateway answers: the first that neither fails nor is out of order. Null, after having
    * said so, if there is no answer.
    */
-  private Call.@Nullable Answer call(SSLContext with, String path, String json)
+  private Call.@Nullable Answer call(
+      Collection<URI> asked, SSLContext with, String path, String json)
       throws InterruptedException {
     String trouble = "there is no gateway";
     Call.Answer last = null;
-    for (URI gateway : gateways.known()) {
+    for (URI gateway : asked) {
       try {
         last = gateways.post(gateway, with, path, json).get(CALL.toMillis(), TimeUnit.MILLISECONDS);
         if (last.status() < 500) {
@@ -343,6 +347,6 @@ final class Enrolment implements AutoCloseable {
 
   @Override
   public void close() {
-    thread.shutdownNow();
+    thread.shutdown(); // an identity that is just being kept in its file is kept
   }
 }

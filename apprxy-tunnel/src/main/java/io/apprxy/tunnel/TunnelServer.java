@@ -723,7 +723,14 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   /** Takes up what other gateways have revoked, and looks whose time is over. */
   private void watch() {
     withState(authority::refresh);
-    connections.forEach(this::watch);
+    for (TunnelConnection connection : connections) {
+      try {
+        watch(connection);
+      } catch (RuntimeException e) {
+        LOG.error("{} could not be looked after; it is closed", connection, e);
+        connection.close();
+      }
+    }
   }
 
   private void withState(Runnable task) {

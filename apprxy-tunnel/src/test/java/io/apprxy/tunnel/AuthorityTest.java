@@ -215,6 +215,30 @@ class AuthorityTest {
     assertThat(authority.revoke("nobody")).isFalse();
   }
 
+  /** Gateways look each second; what one of them read before must not undo it. */
+  @Test
+  void revocation_isNotUndone_byWhoReadTheStoreBefore() throws Exception {
+    CountDownLatch read = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    AuthorityStore slow = new SlowStore(store, read, goOn);
+    Authority shared = authority(slow);
+    Authority.Certified connector = shared.enrol(shared.createToken("corp", QUARTER), request());
+    ((SlowStore) slow).stopAfterReading = true;
+    Thread reader = new Thread(shared::refresh);
+    reader.start();
+    read.await();
+    Thread revoking = new Thread(() -> shared.revoke(connector.id()));
+    revoking.start();
+    while (store.names(AuthorityStore.Kind.REVOCATION).isEmpty()) {
+      Thread.onSpinWait();
+    }
+    goOn.countDown();
+    revoking.join();
+    reader.join();
+
+    assertRefused(ErrorCode.CONNECTOR_REVOKED, () -> shared.read(connector.certificate()));
+  }
+
   // ---- keys
 
   @Test
@@ -352,6 +376,50 @@ class AuthorityTest {
   }
 
   // ---- parts
+
+  /** Reads what is revoked, once, and holds it back for a while. */
+  private static final class SlowStore implements AuthorityStore {
+    private final AuthorityStore store;
+    private final CountDownLatch read;
+    private final CountDownLatch goOn;
+    volatile boolean stopAfterReading;
+
+    SlowStore(AuthorityStore store, CountDownLatch read, CountDownLatch goOn) {
+      this.store = store;
+      this.read = read;
+      this.goOn = goOn;
+    }
+
+    @Override
+    public String get(Kind kind, String name) {
+      return store.get(kind, name);
+    }
+
+    @Override
+    public boolean add(Kind kind, String name, String text) {
+      return store.add(kind, name, text);
+    }
+
+    @Override
+    public boolean remove(Kind kind, String name) {
+      return store.remove(kind, name);
+    }
+
+    @Override
+    public Set<String> names(Kind kind) {
+      Set<String> names = store.names(kind);
+      if (kind == Kind.REVOCATION && stopAfterReading) {
+        stopAfterReading = false;
+        read.countDown();
+        try {
+          goOn.await();
+        } catch (InterruptedException e) {
+          throw new IllegalStateException(e);
+        }
+      }
+      return names;
+    }
+  }
 
   private Authority authority(AuthorityStore with) {
     return new Authority(with, Set.of("corp", "lab"), DAY, clock);

@@ -11,6 +11,7 @@ import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -19,6 +20,8 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
@@ -128,26 +131,60 @@ final class Chain implements AutoCloseable {
 
   /** A connector that is not started; whoever has it closes it. */
   Connector connector(UnaryOperator<Connector.Builder> settings) {
-    return settings.apply(connector(originPort, tunnel.port())).build();
+    return connector(originPort, settings);
+  }
+
+  private Connector connector(int allowedPort, UnaryOperator<Connector.Builder> settings) {
+    return settings
+        .apply(
+            dialling(allowedPort, tunnel.port())
+                .enrolmentToken(tunnel.createEnrolmentToken("default")))
+        .build();
   }
 
   /** Starts a connector that is closed with the chain. */
   Connector connect(int originPort, UnaryOperator<Connector.Builder> settings)
       throws InterruptedException {
-    Connector connector = settings.apply(connector(originPort, tunnel.port())).build().start();
+    Connector connector = connector(originPort, settings).start();
     parts.push(connector::close);
     assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
     assertThat(tunnel.awaitConnector("default", Duration.ofSeconds(30))).isTrue();
     return connector;
   }
 
-  /** A connector that dials this port, of the tunnel or of something before it. */
+  /**
+   * A connector that dials this port, of the tunnel or of something before it. It is enrolled
+   * already: a token that is lost on the way would be lost for good.
+   */
   Connector.Builder connector(int originPort, int gatewayPort) {
+    try {
+      Path file = Files.createTempDirectory("identity").resolve("identity.pem");
+      String token = tunnel.createEnrolmentToken("default");
+      TestPeer.enrolled(tls, tunnel.port(), token).save(file);
+      parts.push(() -> delete(file));
+      return dialling(originPort, gatewayPort).identity(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static void delete(Path identity) {
+    try {
+      Files.deleteIfExists(identity);
+      Files.delete(identity.getParent());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private Connector.Builder dialling(int originPort, int gatewayPort) {
     return connectorSettings.apply(
         Connector.builder()
             .gateway("https://localhost:" + gatewayPort)
             .trust(tls.ca())
-            .enrolmentToken(tunnel.createEnrolmentToken("default"))
             .connections(2)
             .allowOrigin("http://127.0.0.1:" + originPort)
             .signOn(

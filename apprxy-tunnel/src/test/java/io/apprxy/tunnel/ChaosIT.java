@@ -302,6 +302,7 @@ class ChaosIT {
         chain.connector(originPort, relay.port()).connections(connections).build().start();
     connectors.add(connector);
     assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
+    assertThat(chain.tunnel.awaitConnector("default", Duration.ofSeconds(30))).isTrue();
     return connector;
   }
 

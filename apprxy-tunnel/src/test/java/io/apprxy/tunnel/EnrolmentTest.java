@@ -31,8 +31,10 @@ import tools.jackson.databind.json.JsonMapper;
 /** A connector's enrolment with a real authority, without the sockets between them. */
 class EnrolmentTest {
   private static final JsonMapper JSON = new JsonMapper();
+  private static final String ENROL = io.apprxy.tunnel.Wire.ENROL_PATH;
   private static final URI FIRST = URI.create("https://first.test");
   private static final URI SECOND = URI.create("https://second.test");
+  private static final URI ADVERTISED = URI.create("https://advertised.test");
 
   @TempDir private Path directory;
 
@@ -119,9 +121,24 @@ class EnrolmentTest {
 
   @Test
   void gatewayThatIsOutOfOrder_isPassedOver() throws Exception {
-    wire.outOfOrder = FIRST;
+    wire.outOfOrder = Set.of(FIRST);
     start(this::token);
     change();
+  }
+
+  /** A gateway that was broken into advertises whom it likes. */
+  @Test
+  void gatewayThatIsAdvertisedOnly_renews_andIsShownNoToken() throws Exception {
+    wire.outOfOrder = Set.of(FIRST, SECOND);
+    start(this::token);
+    trouble();
+    assertThat(wire.shownToStrangers).isFalse();
+
+    wire.outOfOrder = Set.of();
+    String id = change();
+    wire.outOfOrder = Set.of(FIRST, SECOND);
+    clock.advance(Duration.ofHours(15));
+    assertThat(change()).isEqualTo(id);
   }
 
   @Test
@@ -267,22 +284,32 @@ class EnrolmentTest {
   private final class Wire implements Enrolment.Gateways {
     final BlockingQueue<String> broken = new LinkedBlockingQueue<>();
     final List<ConnectorCertificate> presented = new ArrayList<>();
-    volatile URI outOfOrder;
+    volatile Set<URI> outOfOrder = Set.of();
+    volatile boolean shownToStrangers;
     volatile Supplier<ConnectorCertificate> identity;
 
     @Override
-    public Collection<URI> known() {
+    public Collection<URI> given() {
       return List.of(FIRST, SECOND);
+    }
+
+    @Override
+    public Collection<URI> known() {
+      return List.of(FIRST, SECOND, ADVERTISED);
     }
 
     @Override
     public CompletableFuture<Call.Answer> post(
         URI gateway, SSLContext tls, String path, String json) {
       if (!broken.isEmpty()) {
-        String why = gateway.equals(SECOND) ? broken.remove() : broken.peek();
+        boolean last = gateway.equals(path.equals(ENROL) ? SECOND : ADVERTISED);
+        String why = last ? broken.remove() : broken.peek();
         return CompletableFuture.failedFuture(new IOException(why));
       }
-      if (gateway.equals(outOfOrder)) {
+      if (path.equals(ENROL) && gateway.equals(ADVERTISED)) {
+        shownToStrangers = true;
+      }
+      if (outOfOrder.contains(gateway)) {
         return CompletableFuture.completedFuture(new Call.Answer(503, "<html>"));
       }
       JsonNode body = JSON.readTree(json);
@@ -296,7 +323,7 @@ class EnrolmentTest {
 
     private String chain(String path, JsonNode body) {
       Authority.Certified certified;
-      if (path.equals(io.apprxy.tunnel.Wire.ENROL_PATH)) {
+      if (path.equals(ENROL)) {
         presented.add(null);
         certified = authority.enrol(body.path("token").asString(), body.path("csr").asString());
       } else {
