@@ -350,7 +350,7 @@ public final class Connector implements AutoCloseable {
     }
   }
 
-  void configured(Link link, Configuration configuration) {
+  void serves(Link link, Configuration configuration) {
     boolean first;
     synchronized (connected) {
       first = connected.add(link);

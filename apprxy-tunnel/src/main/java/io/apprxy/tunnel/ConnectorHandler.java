@@ -51,6 +51,9 @@ final class ConnectorHandler implements HttpHandler {
     /** The configuration was taken. */
     void configured(Configuration configuration);
 
+    /** From now on the gateway sends requests to this connector. */
+    void serving();
+
     /** This connection will end: another one should be dialled. */
     void replace();
 
@@ -151,6 +154,10 @@ final class ConnectorHandler implements HttpHandler {
       case Wire.REFUSAL_PATH ->
           read(exchange, (whole, json) -> orders.refused(Refusal.fromJson(json)));
       case Wire.UPDATE_PATH -> read(exchange, this::update);
+      case Wire.SERVING_PATH -> {
+        orders.serving();
+        done(exchange);
+      }
       case Wire.REPLACEMENT_PATH -> {
         orders.replace();
         done(exchange);

@@ -36,14 +36,18 @@ final class Link implements Node.Connection {
   private @Nullable SharedChannel channel;
   private @Nullable Heartbeat heartbeat;
   private @Nullable CheckIns checkIns;
+  private @Nullable Configuration configuration;
   private boolean leaving;
   private boolean useful;
   private boolean ended;
 
   /** Who keeps links up. Called on the link's I/O thread. */
   interface Owner {
-    /** The gateway has told what to serve: again, if it was told before. */
-    void configured(Link link, Configuration configuration);
+    /**
+     * The gateway sends requests that are to be served by this configuration: by another one, if it
+     * sent some before.
+     */
+    void serves(Link link, Configuration configuration);
 
     /** The gateway wants another connection in place of this one. */
     void toBeReplaced(Link link);
@@ -188,7 +192,7 @@ final class Link implements Node.Connection {
 
   private void requireUse() {
     if (!useful) {
-      end("gateway %s did not say what to serve".formatted(gateway), false);
+      end("gateway %s did not send requests".formatted(gateway), false);
       IoUtils.safeClose(channel);
     }
   }
@@ -209,10 +213,22 @@ final class Link implements Node.Connection {
   /** What the gateway tells, beside requests. */
   private final class FromGateway implements ConnectorHandler.Orders {
     @Override
-    public void configured(Configuration configuration) {
-      useful = true;
-      connector.enrolment().accepted(tls);
-      owner.configured(Link.this, configuration);
+    public void configured(Configuration taken) {
+      configuration = taken;
+      if (useful) {
+        owner.serves(Link.this, taken);
+      }
+    }
+
+    /** Later than the configuration, since the gateway waits for it to be taken. */
+    @Override
+    public void serving() {
+      Configuration toServe = configuration;
+      if (toServe != null) {
+        useful = true;
+        connector.enrolment().accepted(tls);
+        owner.serves(Link.this, toServe);
+      }
     }
 
     @Override

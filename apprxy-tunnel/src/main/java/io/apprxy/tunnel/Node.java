@@ -97,7 +97,7 @@ final class Node {
   // ---- what becomes of connections
 
   /** A connection is of use: the next one may be dialled. */
-  void configured(Connection connection) {
+  void serves(Connection connection) {
     if (connection.equals(dialling)) {
       dialling = null;
       serving.add(connection);

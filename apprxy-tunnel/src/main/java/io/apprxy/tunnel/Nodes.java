@@ -234,11 +234,11 @@ final class Nodes {
     }
 
     @Override
-    public void configured(Link link, Configuration configuration) {
-      connector.configured(link, configuration);
+    public void serves(Link link, Configuration configuration) {
+      connector.serves(link, configuration);
       onThread(
           () -> {
-            withNode(node -> node.configured(link));
+            withNode(node -> node.serves(link));
             advertised(configuration.gateways());
             answerThoseThatLeave();
           });

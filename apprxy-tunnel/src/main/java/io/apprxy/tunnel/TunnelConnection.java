@@ -218,12 +218,21 @@ final class TunnelConnection implements Route {
 
   /** Sends the configuration; the connection is usable when the connector has taken it. */
   CompletableFuture<Void> configure(String json) {
-    return command(Wire.CONFIGURATION_PATH, json)
+    return required(Wire.CONFIGURATION_PATH, json)
+        .whenComplete((ok, failed) -> configured = failed == null);
+  }
+
+  /** Says that requests come from now on, so that the connector may let go of others. */
+  CompletableFuture<Void> serving() {
+    return required(Wire.SERVING_PATH, "");
+  }
+
+  private CompletableFuture<Void> required(String path, String json) {
+    return command(path, json)
         .whenComplete(
             (ok, failed) -> {
-              configured = failed == null;
               if (failed != null) {
-                LOG.debug("{} did not take its configuration", this, failed);
+                LOG.debug("{} did not obey {}", this, path, failed);
                 close();
               }
             });

@@ -599,13 +599,16 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
               return connector;
             });
     drainIfLeaving(owner, connection, checkIn);
-    var unused = configure(connection).thenRun(() -> usable(owner)).exceptionally(failed -> null);
+    var unused =
+        configure(connection)
+            .thenRun(() -> usable(owner))
+            .thenCompose(nothing -> connection.serving())
+            .exceptionally(failed -> null);
   }
 
   private void usable(RemoteConnector owner) {
     owner.replaceRetired();
-    if (owner.setUp()) {
-      rebalance(owner.group);
+    if (setUp(owner)) {
       events.tell(TunnelEvent.Type.UP, owner, owner + " is connected");
       Version recommended = recommendedVersion;
       if (recommended != null && new Version(owner.version()).compareTo(recommended) < 0) {
@@ -617,6 +620,17 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     }
     changed();
     advanceUpdates(owner.group);
+  }
+
+  /** The answer is whether it was not up before. When it is given, requests can be sent. */
+  private boolean setUp(RemoteConnector owner) {
+    synchronized (owner) { // or its next connection would be of use before this one is
+      boolean first = owner.setUp();
+      if (first) {
+        rebalance(owner.group);
+      }
+      return first;
+    }
   }
 
   private void drainIfLeaving(RemoteConnector owner, TunnelConnection connection, CheckIn checkIn) {

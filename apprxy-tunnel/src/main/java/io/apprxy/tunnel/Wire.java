@@ -15,6 +15,7 @@ final class Wire {
   static final String CONTROL_PATH = "/.apprxy/control";
   static final String LEAVING_PATH = "/.apprxy/leaving";
   static final String REFUSAL_PATH = "/.apprxy/refusal";
+  static final String SERVING_PATH = "/.apprxy/serving";
   static final String UPDATE_PATH = "/.apprxy/update";
   static final String REPLACEMENT_PATH = "/.apprxy/replacement";
   static final String CONFIGURATION_PATH = "/.apprxy/configuration";

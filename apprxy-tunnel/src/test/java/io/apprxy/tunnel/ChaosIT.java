@@ -176,7 +176,7 @@ class ChaosIT {
     }
 
     @Override
-    public void configured(Link link, Configuration configuration) {
+    public void serves(Link link, Configuration configuration) {
       configured.incrementAndGet();
       link.close(); // the cut would come later, or not at all
     }

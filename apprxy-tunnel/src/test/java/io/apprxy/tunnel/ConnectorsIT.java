@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -66,6 +67,28 @@ class ConnectorsIT {
                 .counter()
                 .count())
         .isEqualTo(1);
+  }
+
+  /** Or whoever waits for it, and closes another one then, could leave the gateway with none. */
+  @Test
+  void connector_isConnected_onlyOnceTheGatewaySendsRequestsToIt() throws Exception {
+    CompletableFuture<Connector> started = new CompletableFuture<>();
+    CompletableFuture<Boolean> early = new CompletableFuture<>();
+    Chain chain =
+        chain(
+            tunnel ->
+                tunnel.listener(
+                    event -> {
+                      if (event.type() == TunnelEvent.Type.UP) {
+                        early.complete(started.join().isConnected());
+                      }
+                    }));
+    Connector connector = chain.connector(settings -> settings).start();
+    parts.add(connector);
+    started.complete(connector);
+    assertThat(early.get(30, TimeUnit.SECONDS)).isFalse();
+    assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
+    assertThat(chain.get("/").statusCode()).isEqualTo(200);
   }
 
   @Test

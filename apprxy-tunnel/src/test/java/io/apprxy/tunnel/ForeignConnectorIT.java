@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.tunnel.ConnectorState.Phase;
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Base64;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
@@ -37,7 +37,7 @@ class ForeignConnectorIT {
   void foreignConnector_servesRequests_andLeavesInOrder(String form) throws Exception {
     Process connector = start(form, "");
     try (BufferedReader says = connector.inputReader()) {
-      assertThat(chain.tunnel.awaitConnector("default", Duration.ofSeconds(30))).isTrue();
+      awaitLine(says, "/.apprxy/serving");
       assertThat(chain.tunnel.connectors())
           .singleElement()
           .satisfies(state -> assertThat(state.name()).isEqualTo("node"));
@@ -65,6 +65,14 @@ class ForeignConnectorIT {
     } finally {
       connector.destroyForcibly();
     }
+  }
+
+  private static void awaitLine(BufferedReader says, String awaited) throws IOException {
+    String line;
+    do {
+      line = says.readLine();
+      assertThat(line).as("a line: " + awaited).isNotNull();
+    } while (!line.equals(awaited));
   }
 
   private Process start(String form, String misbehaviour) throws Exception {

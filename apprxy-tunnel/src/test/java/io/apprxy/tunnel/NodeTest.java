@@ -314,7 +314,7 @@ class NodeTest {
         end(true);
       } else if (gatewayIsUp) {
         serving = true;
-        node[0].configured(this);
+        node[0].serves(this);
       } else {
         end(false);
       }

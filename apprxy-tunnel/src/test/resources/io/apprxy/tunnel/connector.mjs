@@ -38,6 +38,7 @@ function order(stream, path, body) {
     case '/.apprxy/refusal':
       say('refused', body);
       break;
+    case '/.apprxy/serving':
     case '/.apprxy/replacement':
     case '/.apprxy/leaving':
       say(path);
