@@ -43,7 +43,14 @@ final class AssertionIssuer {
   /** The whole identity: two that differ in anything never share an assertion. */
   private record Key(@Nullable Identity identity, String application, String signer) {}
 
-  private record Issued(String token, Instant until) {}
+  private record Issued(String token, Instant from) {
+    /**
+     * A clock that was set back is right again now: who got an assertion then is signed a new one.
+     */
+    boolean isFresh(Instant now) {
+      return !now.isBefore(from) && now.isBefore(from.plus(USE));
+    }
+  }
 
   private record Keys(ECKey signing, ECDSASigner signer, List<ECKey> published) {}
 
@@ -78,8 +85,8 @@ final class AssertionIssuer {
     Key key = new Key(identity, application.id(), with.signing().getKeyID());
     Instant now = clock.instant();
     Issued issued = fresh.getIfPresent(key);
-    if (issued == null || !now.isBefore(issued.until())) {
-      issued = new Issued(sign(identity, application, now, with), now.plus(USE));
+    if (issued == null || !issued.isFresh(now)) {
+      issued = new Issued(sign(identity, application, now, with), now);
       fresh.put(key, issued);
     }
     return issued.token();

@@ -22,7 +22,7 @@ final class Attempts {
   private final Cache<String, Window> windows =
       Caffeine.newBuilder().maximumSize(MAX_PEERS).build();
 
-  private record Window(Instant end, int count) {}
+  private record Window(Instant begin, int count) {}
 
   Attempts(int most, Duration period, Clock clock) {
     this.most = most;
@@ -38,7 +38,12 @@ final class Attempts {
 
   boolean areExhausted(String peer) {
     Window window = windows.getIfPresent(peer);
-    return window != null && window.count() >= most && window.end().isAfter(clock.instant());
+    return window != null && window.count() >= most && isNow(window, clock.instant());
+  }
+
+  /** A window from the future is of a clock that was set back; nobody waits for it. */
+  private boolean isNow(Window window, Instant now) {
+    return !now.isBefore(window.begin()) && now.isBefore(window.begin().plus(period));
   }
 
   void count(String peer) {
@@ -48,8 +53,8 @@ final class Attempts {
         .compute(
             peer,
             (same, window) ->
-                window == null || !window.end().isAfter(now)
-                    ? new Window(now.plus(period), 1)
-                    : new Window(window.end(), window.count() + 1));
+                window == null || !isNow(window, now)
+                    ? new Window(now, 1)
+                    : new Window(window.begin(), window.count() + 1));
   }
 }

@@ -36,6 +36,10 @@ final class Enrolment implements AutoCloseable {
   private static final Duration TICK = Duration.ofMillis(200);
   private static final Duration FIRST_WAIT = Duration.ofMillis(250);
   private static final Duration LONGEST_WAIT = Duration.ofSeconds(30);
+
+  /** As much may be a clock that is being adjusted. */
+  private static final Duration SET_BACK = Duration.ofMinutes(1);
+
   private static final Duration CALL = Wire.DIAL_TIMEOUT.plus(Wire.CALL_TIMEOUT).multipliedBy(2);
 
   private final TrustManager @Nullable [] trust;
@@ -62,6 +66,7 @@ final class Enrolment implements AutoCloseable {
 
   // of the thread
   private Instant renewAt = Instant.MAX;
+  private Instant lastLook = Instant.EPOCH; // at the clock
   private long nextAttempt = System.nanoTime();
 
   /** The gateways, as an ordinary client reaches them. */
@@ -170,18 +175,26 @@ final class Enrolment implements AutoCloseable {
       return;
     }
     ConnectorCertificate certificate = present.certificate();
-    lapsed =
-        code.equals(ErrorCode.CERTIFICATE_EXPIRED.code())
-            ? "the certificate of connector %s expired at %s, and was not renewed while it was off or cut off"
-                .formatted(certificate.id(), certificate.notAfter())
-            : "the gateway does not know the authority that certified connector %s at %s: was its state lost?"
-                .formatted(certificate.id(), certificate.notBefore());
+    if (!code.equals(ErrorCode.CERTIFICATE_EXPIRED.code())) {
+      lapsed =
+          "the gateway does not know the authority that certified connector %s at %s: was its state lost?"
+              .formatted(certificate.id(), certificate.notBefore());
+    } else if (certificate.notBefore().isAfter(clock.instant())) {
+      lapsed =
+          "the certificate of connector %s is valid from %s only: was a clock set back?"
+              .formatted(certificate.id(), certificate.notBefore());
+    } else {
+      lapsed =
+          "the certificate of connector %s expired at %s, and was not renewed while it was off or cut off"
+              .formatted(certificate.id(), certificate.notAfter());
+    }
   }
 
   // ---- on the thread
 
   private void tick() {
     try {
+      noticeClockSetBack();
       if (System.nanoTime() - nextAttempt < 0) {
         return;
       }
@@ -198,6 +211,19 @@ final class Enrolment implements AutoCloseable {
       LOG.error("the connector's enrolment failed", e);
       later();
     }
+  }
+
+  /**
+   * By a clock that was set back, half of a certificate's life would come too late; that of one
+   * which was taken while the clock was ahead, after its end.
+   */
+  private void noticeClockSetBack() {
+    Instant now = clock.instant();
+    if (now.isBefore(lastLook.minus(SET_BACK)) && identity != null) {
+      LOG.info("the clock was set back: the certificate is renewed");
+      renewAt = now;
+    }
+    lastLook = now;
   }
 
   private void later() {
@@ -291,7 +317,7 @@ final class Enrolment implements AutoCloseable {
       tls = context(taken); // a new one, with no session of the last identity to resume
       identity = taken;
       lapsed = null;
-      renewAt = inHalf(clock.instant(), taken.certificate());
+      renewAt = inHalf(lastLook, taken.certificate()); // the clock may have jumped since
       backoff.reset();
       LOG.info(
           "connector {} of group {} is certified until {}",

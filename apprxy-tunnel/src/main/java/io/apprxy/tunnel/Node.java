@@ -170,12 +170,16 @@ final class Node {
 
   // ---- what the connector wants
 
-  /** Replaces all connections, one by one, with no time at which there are fewer. */
+  /**
+   * Replaces all connections, one by one, with no time at which there are fewer. If one was waited
+   * for, it was in vain that it was dialled as who the connector is no more.
+   */
   void replaceAll() {
     outdated.addAll(serving);
     if (dialling != null) {
       outdated.add(dialling);
     }
+    waitNoMore();
     keepUp();
   }
 
@@ -193,12 +197,16 @@ final class Node {
   /** Dials no more; open connections go on. */
   void stop() {
     stopped = true;
+    waitNoMore();
+    if (dialling != null) {
+      dialling.leave(); // it may be of use to the gateway already
+    }
+  }
+
+  private void waitNoMore() {
     if (cancelWait != null) {
       cancelWait.run();
       cancelWait = null;
-    }
-    if (dialling != null) {
-      dialling.leave(); // it may be of use to the gateway already
     }
   }
 

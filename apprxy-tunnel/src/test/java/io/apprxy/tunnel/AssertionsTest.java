@@ -72,6 +72,16 @@ class AssertionsTest {
   }
 
   @Test
+  void clockOfTheGateway_thatIsSetBack_hasAssertionsSignedAnew() {
+    clock.advance(Duration.ofHours(2));
+    String ahead = issuer.issue(alice, WIKI);
+    clock.advance(Duration.ofHours(-2));
+
+    assertThat(issuer.issue(alice, WIKI)).isNotEqualTo(ahead);
+    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI)).isEqualTo(alice);
+  }
+
+  @Test
   void identitiesOfOneSession_thatDiffer_shareNoAssertion() {
     Identity promoted = identity("alice", Map.of("groups", List.of("admins")));
 
@@ -127,6 +137,18 @@ class AssertionsTest {
 
     assertRefused(() -> connector.verify(old, WIKI));
     assertRefused(() -> new Assertions(issuer.publicKeys(), clock).verify(old, WIKI));
+  }
+
+  @Test
+  void assertion_beforeItsTime_isRefused_alsoOnceItWasSeen() {
+    String early = issuer.issue(alice, WIKI);
+    connector.verify(early, WIKI);
+    clock.advance(Duration.ofSeconds(-15));
+    connector.verify(early, WIKI);
+    clock.advance(Duration.ofSeconds(-1));
+
+    assertRefused(() -> connector.verify(early, WIKI));
+    assertRefused(() -> new Assertions(issuer.publicKeys(), clock).verify(early, WIKI));
   }
 
   // ---- forged

@@ -108,6 +108,23 @@ class EnrolmentTest {
     assertThat(enrolment.tls()).isNotSameAs(before);
   }
 
+  /** Half of its life would come after its end, by the clock that is right again. */
+  @Test
+  void identity_thatWasTakenWhileTheClockWasAhead_isRenewedWhenItIsSetBack() throws Exception {
+    clock.advance(Duration.ofDays(2));
+    TestClock own = new TestClock();
+    own.advance(Duration.ofDays(12));
+    wire.identity = () -> load().certificate();
+    track(enrolment(this::token, own)).start();
+    change();
+    own.advance(Duration.ofDays(-10));
+    change();
+
+    own.advance(Duration.ofHours(15));
+    clock.advance(Duration.ofHours(15));
+    change();
+  }
+
   @Test
   void renewal_thatFails_isTriedAgain() throws Exception {
     start(this::token);

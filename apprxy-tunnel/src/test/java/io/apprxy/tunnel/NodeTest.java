@@ -97,6 +97,21 @@ class NodeTest {
   }
 
   @Test
+  void connectorThatWasRefused_dialsAtOnce_whenItHasAnotherIdentity() {
+    gatewayRefuses = true;
+    Node node = node(1, 1);
+    node.keepUp();
+    run(ROUND_TRIP);
+    assertThat(dialled).hasSize(1);
+
+    gatewayRefuses = false;
+    node.replaceAll();
+    run(ROUND_TRIP);
+    assertThat(node.isServing()).isTrue();
+    assertThat(dialled).hasSize(2);
+  }
+
+  @Test
   void connectionsThatAreMadeAnew_leaveOneByOne_eachWhenAnotherServesInItsPlace() {
     Node node = upAndSound(4, 1);
     node.replaceAll();
