@@ -21,6 +21,9 @@ final class GoAwayFrames {
   /** How much of the present frame has been parsed. */
   private int parsed;
 
+  /** How much of it was looked at; what is not parsed then is seen again, hidden or not. */
+  private int seen;
+
   /**
    * @param lastStream the last that the peer will answer
    * @param code why (RFC 9113 §7)
@@ -34,11 +37,14 @@ final class GoAwayFrames {
       if (offset >= beginning.capacity()) {
         return;
       }
-      byte value = bytes.get(i);
-      if (offset == TYPE && value == GOAWAY) {
-        bytes.put(i, IGNORED);
+      if (offset >= seen) {
+        byte value = bytes.get(i);
+        beginning.put(offset, value);
+        seen = offset + 1;
+        if (offset == TYPE && value == GOAWAY) {
+          bytes.put(i, IGNORED);
+        }
       }
-      beginning.put(offset, offset == TYPE && value == IGNORED ? GOAWAY : value);
     }
   }
 
@@ -55,6 +61,7 @@ final class GoAwayFrames {
     }
     boolean found = beginning.get(TYPE) == GOAWAY && parsed >= beginning.capacity();
     parsed = 0;
+    seen = 0;
     return found ? new GoAway(beginning.getInt(9) & Integer.MAX_VALUE, beginning.getInt(13)) : null;
   }
 }

@@ -51,6 +51,13 @@ class GoAwayFramesTest {
     assertThat(parsed.toByteArray()).isEqualTo(ping);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4, 5, 17})
+  void frameOfTheTypeThatGoAwayIsHiddenAs_isNone(int cut) {
+    parse(frame(0xef, goAway(5, 0)), cut);
+    assertThat(found).isEmpty();
+  }
+
   /** As Undertow does: it takes what there is, and says whether the frame has ended. */
   private void parse(byte[] frame, int cut) {
     int end = 0;

@@ -41,7 +41,7 @@ final class ControlStream {
     void ended(Exception cause);
   }
 
-  private ControlStream(Reader reader) {
+  ControlStream(Reader reader) {
     this.reader = reader;
   }
 
@@ -113,8 +113,12 @@ final class ControlStream {
     }
   }
 
-  /** The bytes of check-ins, cut anywhere. */
-  private void take(ByteBuffer bytes) {
+  /**
+   * The bytes of check-ins, cut anywhere.
+   *
+   * @throws IllegalArgumentException if there is one that is none, or too many
+   */
+  void take(ByteBuffer bytes) {
     while (bytes.hasRemaining()) {
       byte next = bytes.get();
       if (next == '\n') {

@@ -148,7 +148,10 @@ final class EnrolmentHandler {
     }
   }
 
-  private static JsonNode parse(byte[] body) {
+  /**
+   * @throws GatewayException with {@link ErrorCode#CERTIFICATE_REQUEST_REFUSED} if it is no JSON
+   */
+  static JsonNode parse(byte[] body) {
     try {
       return JSON.readTree(body);
     } catch (JacksonException e) {
@@ -157,7 +160,10 @@ final class EnrolmentHandler {
     }
   }
 
-  private static String text(JsonNode body, String field) {
+  /**
+   * @throws GatewayException with {@link ErrorCode#CERTIFICATE_REQUEST_REFUSED} if it is not there
+   */
+  static String text(JsonNode body, String field) {
     JsonNode value = body.path(field);
     if (!value.isString()) {
       throw new GatewayException(

@@ -19,7 +19,7 @@ import org.xnio.channels.StreamSourceChannel;
  */
 final class HttpProxy {
   private static final int MAX_ANSWER = 8 * 1024;
-  private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] (\\d{3})(?: .*)?");
+  private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] (\\d{3})(?: [^\r\n]*)?");
 
   final String host;
   final int port;
@@ -47,15 +47,8 @@ final class HttpProxy {
   void connect(Socket connected, String authority) throws IOException {
     connected.getOutputStream().write(request(authority));
     InputStream in = connected.getInputStream();
-    StringBuilder answer = new StringBuilder();
-    while (!isWhole(answer)) {
-      int next = in.read(); // byte by byte: what follows the header belongs to the server
-      if (next < 0 || answer.length() == MAX_ANSWER) {
-        throw noProxy();
-      }
-      answer.append((char) next);
-    }
-    check(answer.substring(0, answer.indexOf("\r\n")), authority);
+    Answer answer = new Answer(authority);
+    while (!answer.take(in.read())) {}
   }
 
   private byte[] request(String authority) {
@@ -66,17 +59,36 @@ final class HttpProxy {
         .getBytes(StandardCharsets.US_ASCII);
   }
 
-  private static boolean isWhole(StringBuilder answer) {
-    return answer.length() >= 4 && answer.indexOf("\r\n\r\n", answer.length() - 4) >= 0;
-  }
+  /** What the proxy says, byte by byte: what follows the header belongs to the server. */
+  private final class Answer {
+    private final String authority;
+    private final StringBuilder header = new StringBuilder();
 
-  private void check(String statusLine, String authority) throws IOException {
-    Matcher status = STATUS_LINE.matcher(statusLine);
-    if (!status.matches()) {
-      throw noProxy();
+    Answer(String authority) {
+      this.authority = authority;
     }
-    if (!status.group(1).startsWith("2")) {
-      throw new IOException(refusal(status.group(1), authority));
+
+    /**
+     * @param next negative at the end
+     * @return whether the proxy has connected with it
+     * @throws IOException if the proxy does not
+     */
+    boolean take(int next) throws IOException {
+      if (next < 0 || header.length() == MAX_ANSWER) {
+        throw noProxy();
+      }
+      header.append((char) next);
+      if (header.length() < 4 || header.indexOf("\r\n\r\n", header.length() - 4) < 0) {
+        return false;
+      }
+      Matcher status = STATUS_LINE.matcher(header.substring(0, header.indexOf("\r\n")));
+      if (!status.matches()) {
+        throw noProxy();
+      }
+      if (!status.group(1).startsWith("2")) {
+        throw new IOException(refusal(status.group(1), authority));
+      }
+      return true;
     }
   }
 
@@ -104,15 +116,14 @@ final class HttpProxy {
 
   private final class Exchange {
     private final StreamConnection connection;
-    private final String authority;
     private final Outcome outcome;
     private final ByteBuffer request;
-    private final StringBuilder answer = new StringBuilder();
+    private final Answer answer;
 
     Exchange(StreamConnection connection, String authority, Outcome outcome) {
       this.connection = connection;
-      this.authority = authority;
       this.outcome = outcome;
+      this.answer = new Answer(authority);
       this.request = ByteBuffer.wrap(request(authority));
     }
 
@@ -136,36 +147,20 @@ final class HttpProxy {
       }
     }
 
-    /** Byte by byte: what follows the header belongs to the gateway. */
     private void read(StreamSourceChannel source) {
       ByteBuffer one = ByteBuffer.allocate(1);
       try {
         for (int count = source.read(one); count != 0; count = source.read(one)) {
-          if (count < 0 || answer.length() == MAX_ANSWER) {
-            failed(noProxy());
+          if (answer.take(count < 0 ? -1 : one.flip().get() & 0xff)) {
+            detach();
+            outcome.connected();
             return;
           }
-          answer.append((char) (one.flip().get() & 0xff));
           one.clear();
-          if (isWhole(answer)) {
-            answered(answer.substring(0, answer.indexOf("\r\n")));
-            return;
-          }
         }
       } catch (IOException e) {
         failed(e);
       }
-    }
-
-    private void answered(String statusLine) {
-      try {
-        check(statusLine, authority);
-      } catch (IOException e) {
-        failed(e);
-        return;
-      }
-      detach();
-      outcome.connected();
     }
 
     private void failed(IOException cause) {

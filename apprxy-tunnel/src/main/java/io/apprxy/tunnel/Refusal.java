@@ -63,10 +63,8 @@ record Refusal(String code, String reason, String remedy) {
     }
   }
 
-  /** It goes to a log: one line, and not a long one. */
   private static String line(JsonNode all, String field) {
-    String text = Wire.text(all.required(field)).replaceAll("\\p{Cntrl}", " ");
-    return text.substring(0, Math.min(text.length(), MAX_LENGTH));
+    return Wire.line(Wire.text(all.required(field)), MAX_LENGTH);
   }
 
   @Override

@@ -31,9 +31,7 @@ record UpdateReport(int attempt, String version, State state, String detail) {
     if (attempt < 0) {
       throw new IllegalArgumentException("the attempt of an update report is out of bounds");
     }
-    // It goes to a log: one line, and not a long one.
-    String line = detail.replaceAll("\\p{Cntrl}", " ");
-    detail = line.substring(0, Math.min(line.length(), MAX_DETAIL));
+    detail = Wire.line(detail, MAX_DETAIL);
   }
 
   UpdateReport started(String to) {

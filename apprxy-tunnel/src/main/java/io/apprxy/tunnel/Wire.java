@@ -4,6 +4,7 @@ import io.apprxy.forward.HeaderLists;
 import io.undertow.UndertowOptions;
 import io.undertow.util.HttpString;
 import java.time.Duration;
+import java.util.regex.Pattern;
 import org.xnio.OptionMap;
 import tools.jackson.databind.JsonNode;
 
@@ -60,6 +61,10 @@ final class Wire {
           .set(UndertowOptions.MAX_RST_FRAMES_PER_WINDOW, Integer.MAX_VALUE)
           .getMap();
 
+  /** Ends of lines, and what tells a terminal something; halves of characters, too. */
+  private static final Pattern NOT_PRINTED =
+      Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]");
+
   private Wire() {}
 
   /**
@@ -72,5 +77,15 @@ final class Wire {
       throw new IllegalArgumentException("a string was expected");
     }
     return value.stringValue();
+  }
+
+  /** What the other end says for a log: one line, and not a long one. */
+  static String line(String text, int maxLength) {
+    String line = NOT_PRINTED.matcher(text).replaceAll(" ");
+    if (line.length() <= maxLength) {
+      return line;
+    }
+    boolean cutsOne = Character.isHighSurrogate(line.charAt(maxLength - 1));
+    return line.substring(0, cutsOne ? maxLength - 1 : maxLength);
   }
 }

@@ -27,9 +27,11 @@ class RefusalTest {
         Refusal.fromJson(
             "{\"code\":\"A\\nINFO all is well\",\"reason\":\""
                 + "x".repeat(10_000)
-                + "\",\"remedy\":\"\\u001b[2J\"}");
+                + "\",\"remedy\":\"\\u001b[2J\\u2028\\u0085\\u009b1m\\u202e\"}");
 
-    assertThat(heard.toString()).doesNotContain("\n", "\u001b").hasSizeLessThan(600);
+    assertThat(heard.toString())
+        .doesNotContain("\n", "\u001b", "\u2028", "\u0085", "\u009b", "\u202e")
+        .hasSizeLessThan(600);
   }
 
   @ParameterizedTest
