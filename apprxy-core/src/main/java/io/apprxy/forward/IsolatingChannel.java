@@ -21,9 +21,11 @@ import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.xnio.ChannelExceptionHandler;
 import org.xnio.IoUtils;
 import org.xnio.OptionMap;
 import org.xnio.StreamConnection;
+import org.xnio.conduits.ConduitStreamSinkChannel;
 
 /**
  * HTTP/2 where the end of one stream is a matter of that stream alone: whoever waits for a stream
@@ -49,6 +51,7 @@ public class IsolatingChannel extends Http2Channel {
 
   private boolean openingStream;
   private int wouldGoAway = NONE;
+  private boolean goesAway;
 
   /** The stream of the request that is handed on next. */
   private int opened;
@@ -286,5 +289,16 @@ public class IsolatingChannel extends Http2Channel {
     } else {
       super.sendGoAway(status);
     }
+  }
+
+  @Override
+  public void sendGoAway(
+      int status, ChannelExceptionHandler<AbstractHttp2StreamSinkChannel> otherwise) {
+    if (isClient() && !goesAway) {
+      goesAway = true;
+      ConduitStreamSinkChannel sink = getUnderlyingConnection().getSinkChannel();
+      sink.setConduit(new ClientGoAway(sink.getConduit()));
+    }
+    super.sendGoAway(status, otherwise);
   }
 }

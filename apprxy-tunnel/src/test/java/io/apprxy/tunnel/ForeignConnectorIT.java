@@ -4,13 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.tunnel.ConnectorState.Phase;
 import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -46,7 +49,9 @@ class ForeignConnectorIT {
       assertThat(answer.headers().firstValue("x-assertion")).hasValue("there");
 
       connector.getOutputStream().close(); // tells it to leave
-      assertThat(says.lines()).anyMatch(line -> line.equals("closed"));
+      assertThat(says.lines().toList())
+          .contains("closed")
+          .noneMatch(line -> line.matches("(error|failed|control ends:).*"));
       assertThat(connector.waitFor(30, TimeUnit.SECONDS)).isTrue();
       assertThat(chain.tunnel.connectors()).noneMatch(state -> state.phase() == Phase.UP);
     } finally {
@@ -64,6 +69,30 @@ class ForeignConnectorIT {
       assertThat(chain.tunnel.connectors()).isEmpty();
     } finally {
       connector.destroyForcibly();
+    }
+  }
+
+  /** RFC 9113 §6.8: of a client, the last stream that it names is one of the server's. */
+  @Test
+  void gatewayThatClosesAConnection_namesNoStreamOfItsOwn() throws Exception {
+    SSLContext enrolled =
+        chain.tls.client(
+            TestPeer.enrolled(
+                chain.tls, chain.tunnel.port(), chain.tunnel.createEnrolmentToken("default")));
+    try (RawHttp2 connector =
+        new RawHttp2(RawHttp2.connect(enrolled, chain.tunnel.port(), Dialer.REVERSE_HTTP2))) {
+      int control = connector.serve();
+      ByteArrayOutputStream noControlStream = new ByteArrayOutputStream();
+      RawHttp2.header(noControlStream, ":status", "404");
+      connector.send(
+          RawHttp2.frame(
+              RawHttp2.HEADERS,
+              RawHttp2.END_HEADERS | RawHttp2.END_STREAM,
+              control,
+              noControlStream.toByteArray()));
+      ByteBuffer goAway = connector.await(RawHttp2.GOAWAY).payload();
+      assertThat(goAway.getInt()).as("the last stream").isZero();
+      assertThat(goAway.getInt()).as("the error code").isZero();
     }
   }
 
