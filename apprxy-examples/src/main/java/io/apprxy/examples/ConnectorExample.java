@@ -36,7 +36,8 @@ import picocli.CommandLine.Spec;
     description = "Dials out to a gateway and serves an internal application through it.",
     footer = {
       "Options may also stand in ~/.ConnectorExample.properties, such as: gateway=https://gateway.example.com:7443",
-      "The enrolment token is read from a file, or from APPRXY_ENROLMENT_TOKEN in the environment."
+      "The enrolment token is read from a file, or from APPRXY_ENROLMENT_TOKEN in the environment;",
+      "user:password for the proxy from a file, or from APPRXY_PROXY_CREDENTIALS."
     })
 public final class ConnectorExample implements Callable<Integer> {
   @Option(
@@ -72,6 +73,16 @@ public final class ConnectorExample implements Callable<Integer> {
       description =
           "Where its key and certificate are kept. Default: one that is free, in the directory")
   private @Nullable Path identityFile;
+
+  @Option(
+      names = "--proxy",
+      description = "host:port of an HTTP proxy on the way to the gateway. Default: none")
+  private @Nullable String proxy;
+
+  @Option(
+      names = "--proxy-credentials-file",
+      description = "A file with user:password for the proxy. Default: none")
+  private @Nullable Path proxyCredentialsFile;
 
   @Option(
       names = "--update-url",
@@ -154,6 +165,9 @@ public final class ConnectorExample implements Callable<Integer> {
             .enrolmentToken(this::enrolmentToken)
             .signOn(new HeaderSignOn());
     origins.forEach(origin -> builder.allowOrigin(origin.toString()));
+    if (proxy != null) {
+      dialThrough(proxy, builder);
+    }
     if (releases != null) {
       Updater updater = updater(releases);
       builder.onUpdateTurn(version -> update(version, updater, releases, end));
@@ -168,6 +182,24 @@ public final class ConnectorExample implements Callable<Integer> {
       }
     }
     return DemoSetup.serveUntil(end, connector);
+  }
+
+  private void dialThrough(String hostAndPort, Connector.Builder builder) throws IOException {
+    int colon = hostAndPort.lastIndexOf(':');
+    String port = hostAndPort.substring(colon + 1);
+    if (colon < 0 || !port.matches("[0-9]{1,5}")) {
+      throw new IllegalArgumentException(
+          "--proxy must be host:port, such as proxy.example.com:3128: " + hostAndPort);
+    }
+    builder.proxy(hostAndPort.substring(0, colon), Integer.parseInt(port));
+    String credentials = DemoSetup.secret(proxyCredentialsFile, "APPRXY_PROXY_CREDENTIALS");
+    if (credentials != null) {
+      String[] userAndPassword = credentials.split(":", 2);
+      if (userAndPassword.length < 2) {
+        throw new IllegalArgumentException("the proxy's credentials must be user:password");
+      }
+      builder.proxyCredentials(userAndPassword[0], userAndPassword[1]);
+    }
   }
 
   private Updater updater(ReleaseDirectory releases) throws Exception {

@@ -2,9 +2,16 @@ package io.apprxy.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.undertow.Undertow;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.handlers.ConnectHandler;
+import io.undertow.server.handlers.ResponseCodeHandler;
+import io.undertow.util.Headers;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -31,6 +38,44 @@ class TwoProcessesIT {
         assertThat(third.isAlive()).isTrue();
         users.assertNoFailure("One of two connectors killed, twice");
       }
+    }
+  }
+
+  @Test
+  void connector_serves_throughAProxyThatAsksForCredentials() throws Exception {
+    Path credentials = temporary.resolve("credentials");
+    DemoSetup.writePrivate(credentials, "user:pass:word\n");
+    AtomicInteger connected = new AtomicInteger();
+    HttpHandler connecting = new ConnectHandler(ResponseCodeHandler.HANDLE_404);
+    Undertow proxy =
+        Undertow.builder()
+            .addHttpListener(0, "127.0.0.1")
+            .setHandler(
+                exchange -> {
+                  String expected = "Basic dXNlcjpwYXNzOndvcmQ="; // user:pass:word
+                  if (expected.equals(
+                      exchange.getRequestHeaders().getFirst(Headers.PROXY_AUTHORIZATION))) {
+                    connected.incrementAndGet();
+                    connecting.handleRequest(exchange);
+                  } else {
+                    exchange.setStatusCode(407);
+                  }
+                })
+            .build();
+    proxy.start();
+    try (DemoApplication application = DemoApplication.start(0);
+        SeparateProcesses processes = new SeparateProcesses(application.url(), temporary)) {
+      InetSocketAddress address = (InetSocketAddress) proxy.getListenerInfo().get(0).getAddress();
+      processes.startConnector(
+          "", "--proxy=127.0.0.1:" + address.getPort(), "--proxy-credentials-file=" + credentials);
+
+      try (BusyUsers users = new BusyUsers(processes.alice(), processes.home)) {
+        users.awaitAnswers(10);
+        users.assertNoFailure("A connector behind a proxy");
+      }
+      assertThat(connected).hasPositiveValue();
+    } finally {
+      proxy.stop();
     }
   }
 

@@ -3,6 +3,8 @@ package io.apprxy.tunnel;
 import io.apprxy.SignOn;
 import io.apprxy.forward.LastHop;
 import io.apprxy.observe.Meters;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
@@ -103,7 +105,19 @@ public final class Connector implements AutoCloseable {
             new Calls(),
             new Enrolled(),
             settings.clock);
-    this.lastHop = new LastHop(settings.signOn, settings.originTls, Meters.none());
+    MeterRegistry meters = settings.meters;
+    this.lastHop =
+        new LastHop(
+            settings.signOn,
+            settings.originTls,
+            meters == null ? Meters.none() : Meters.in(meters));
+    if (meters != null) {
+      meters.gauge(
+          "apprxy.connector.connections",
+          Tags.of("connector", settings.name),
+          this,
+          Connector::connections);
+    }
   }
 
   /** A builder with the defaults. */
@@ -199,11 +213,16 @@ public final class Connector implements AutoCloseable {
     }
   }
 
+  /** On which gateways send requests. */
+  private int connections() {
+    synchronized (connected) {
+      return connected.size();
+    }
+  }
+
   /** Whether at least one gateway sends requests to this connector. */
   public boolean isConnected() {
-    synchronized (connected) {
-      return !connected.isEmpty();
-    }
+    return connections() > 0;
   }
 
   /**
@@ -422,6 +441,7 @@ public final class Connector implements AutoCloseable {
     private int connections = 4;
     private SignOn signOn = SignOn.none();
     private Clock clock = Clock.systemUTC();
+    private @Nullable MeterRegistry meters;
     private Resolver resolver = Resolver.ofJvm();
     private @Nullable String proxyHost;
     private int proxyPort;
@@ -601,6 +621,16 @@ public final class Connector implements AutoCloseable {
     /** Signs users on to origins. Default: {@link SignOn#none()}. */
     public Builder signOn(SignOn stage) {
       signOn = Objects.requireNonNull(stage, "stage");
+      return this;
+    }
+
+    /**
+     * Takes the gauge {@code apprxy.connector.connections} (connector: its {@link #name}), of
+     * connections on which gateways send requests, and the meters {@code apprxy.balance.*} of the
+     * origins. Default: nothing is metered.
+     */
+    public Builder meters(MeterRegistry registry) {
+      meters = Objects.requireNonNull(registry, "registry");
       return this;
     }
 

@@ -10,6 +10,7 @@ import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
@@ -173,7 +174,7 @@ final class Dialer {
               });
       HttpProxy through = proxy;
       if (through == null) {
-        connect(address, this::handshake);
+        connect(address, this::handshake, this::fail);
       } else {
         connectToProxy(through);
       }
@@ -188,13 +189,35 @@ final class Dialer {
                       onThread(
                           () -> {
                             if (failed == null) {
-                              connect(
-                                  new InetSocketAddress(found.get(0), through.port),
-                                  connection -> tunnel(through, connection));
+                              connectToProxy(
+                                  through, found, Wire.DIAL_TIMEOUT.dividedBy(found.size() + 1));
                             } else {
                               fail(new IOException(through + ": " + failed.getMessage(), failed));
                             }
                           }));
+    }
+
+    /**
+     * By the first of its addresses that can be reached.
+     *
+     * @param share of the time for each, so that some is left for the rest of the way
+     */
+    private void connectToProxy(HttpProxy through, List<InetAddress> addresses, Duration share) {
+      List<InetAddress> others = addresses.subList(1, addresses.size());
+      IoFuture<StreamConnection> attempt =
+          connect(
+              new InetSocketAddress(addresses.get(0), through.port),
+              connection -> tunnel(through, connection),
+              failure -> {
+                if (others.isEmpty()) {
+                  fail(new IOException(through + " cannot be reached: " + failure, failure));
+                } else {
+                  connectToProxy(through, others, share);
+                }
+              });
+      if (!others.isEmpty()) {
+        thread.executeAfter(attempt::cancel, share.toMillis(), TimeUnit.MILLISECONDS);
+      }
     }
 
     private void onThread(Runnable step) {
@@ -214,8 +237,11 @@ final class Dialer {
 
     // ---- TCP
 
-    private void connect(InetSocketAddress address, Consumer<StreamConnection> then) {
-      connecting =
+    private IoFuture<StreamConnection> connect(
+        InetSocketAddress address,
+        Consumer<StreamConnection> then,
+        Consumer<IOException> otherwise) {
+      IoFuture<StreamConnection> attempt =
           thread.openStreamConnection(
               address,
               connection -> {
@@ -227,13 +253,25 @@ final class Dialer {
                 }
               },
               SOCKET);
-      connecting.addNotifier(
+      connecting = attempt;
+      attempt.addNotifier(
           (future, none) -> {
-            if (future.getStatus() == IoFuture.Status.FAILED) {
-              onThread(() -> fail(future.getException()));
+            if (future.getStatus() != IoFuture.Status.DONE) {
+              onThread(() -> notConnected(future, address, otherwise));
             }
           },
           null);
+      return attempt;
+    }
+
+    private void notConnected(
+        IoFuture<?> attempt, InetSocketAddress address, Consumer<IOException> otherwise) {
+      if (!result.isDone()) {
+        otherwise.accept(
+            attempt.getStatus() == IoFuture.Status.FAILED
+                ? attempt.getException()
+                : new SocketTimeoutException(address + " did not answer"));
+      }
     }
 
     // ---- the proxy

@@ -19,7 +19,8 @@ import org.xnio.channels.StreamSourceChannel;
  */
 final class HttpProxy {
   private static final int MAX_ANSWER = 8 * 1024;
-  private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] (\\d{3})(?: [^\r\n]*)?");
+  private static final Pattern STATUS_LINE =
+      Pattern.compile("HTTP/1\\.[01] (\\d{3})(?: [^\r\n]*)?");
 
   final String host;
   final int port;

@@ -111,10 +111,8 @@ final class RemoteConnector implements Member {
 
   UpdateTurns.Member member() {
     CheckIn said = latest;
-    // Without a certificate no id outlives a restart: then it is a name that comes back.
-    String lasting = id.equals(key.instance()) ? said.name() : id;
     return new UpdateTurns.Member(
-        lasting,
+        id,
         toString(),
         key.instance(),
         new Version(said.version()),

@@ -92,6 +92,27 @@ class ConnectorsIT {
   }
 
   @Test
+  void connector_meters_itsConnectionsAndItsOrigins() throws Exception {
+    Chain chain = chain(tunnel -> tunnel);
+    SimpleMeterRegistry own = new SimpleMeterRegistry();
+    Connector connector =
+        chain.connect(
+            chain.originPort, settings -> settings.name("cellar").connections(1).meters(own));
+    assertThat(chain.get("/").statusCode()).isEqualTo(200);
+    assertThat(own.get("apprxy.connector.connections").tag("connector", "cellar").gauge().value())
+        .isEqualTo(1);
+    assertThat(
+            own.get("apprxy.balance.endpoints")
+                .tags("application", "app", "endpoints", "origin", "state", "in-service")
+                .gauge()
+                .value())
+        .isEqualTo(1);
+
+    connector.close();
+    assertThat(own.get("apprxy.connector.connections").gauge().value()).isZero();
+  }
+
+  @Test
   void connectorThatCloses_leaves_andIsGone() throws Exception {
     Chain chain = chain(tunnel -> tunnel);
     Connector connector = chain.connect(chain.originPort);

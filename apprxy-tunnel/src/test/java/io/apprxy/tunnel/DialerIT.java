@@ -14,6 +14,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -123,6 +124,39 @@ class DialerIT {
         dialer.dialAny(url(gateway.port()), tls.client(), Dialer.REVERSE_HTTP2).get(30, SECONDS);
     assertThat(read(connection)).isEqualTo("gateway speaks first");
     assertThat(proxy.requested).containsExactly("localhost:" + gateway.port());
+  }
+
+  @Test
+  void proxyWithAnAddressThatRefuses_isReachedByTheNext() throws Exception {
+    Listener gateway = gateway(tls.server("localhost"), greeting());
+    Dialer dialer = throughAnyOf(proxy(null).port(), "127.0.0.9", "127.0.0.1");
+    SslConnection connection =
+        dialer.dialAny(url(gateway.port()), tls.client(), Dialer.REVERSE_HTTP2).get(30, SECONDS);
+    assertThat(read(connection)).isEqualTo("gateway speaks first");
+  }
+
+  /** Nor is all the time spent on it. */
+  @Test
+  void proxyWithAnAddressThatIsSilent_isReachedByTheNext() throws Exception {
+    Listener gateway = gateway(tls.server("localhost"), greeting());
+    TestProxy proxy = proxy(null);
+    ServerSocket silent = new ServerSocket(proxy.port(), 1, InetAddress.getByName("127.0.0.9"));
+    parts.add(silent);
+    fillBacklog(silent);
+    Dialer dialer = throughAnyOf(proxy.port(), "127.0.0.9", "127.0.0.1");
+    SslConnection connection =
+        dialer.dialAny(url(gateway.port()), tls.client(), Dialer.REVERSE_HTTP2).get(30, SECONDS);
+    assertThat(read(connection)).isEqualTo("gateway speaks first");
+  }
+
+  @Test
+  void proxyOfWhichNoAddressCanBeReached_isSaid() throws Exception {
+    int port = freePort();
+    assertThatThrownBy(
+            () ->
+                dial(throughAnyOf(port, "127.0.0.9", "127.0.0.1"), 1, tls.client())
+                    .get(30, SECONDS))
+        .hasMessageContaining("the proxy proxy.test:" + port + " cannot be reached");
   }
 
   @Test
@@ -254,6 +288,32 @@ class DialerIT {
           return Resolver.ofJvm().resolve(host);
         };
     return new Dialer(worker, proxyOnly, proxy);
+  }
+
+  private Dialer throughAnyOf(int port, String... addresses) {
+    return new Dialer(
+        worker,
+        host -> {
+          List<InetAddress> all = new ArrayList<>();
+          for (String address : addresses) {
+            all.add(InetAddress.getByName(address));
+          }
+          return all;
+        },
+        new HttpProxy("proxy.test", port, null));
+  }
+
+  /** Connects until nobody is answered any more: the system drops what exceeds the backlog. */
+  private void fillBacklog(ServerSocket listening) throws IOException {
+    while (true) {
+      Socket socket = new Socket();
+      parts.add(socket);
+      try {
+        socket.connect(listening.getLocalSocketAddress(), 500);
+      } catch (SocketTimeoutException full) {
+        return;
+      }
+    }
   }
 
   private TestProxy proxy(@Nullable String credentials) throws IOException {
