@@ -19,10 +19,10 @@ import org.xnio.conduits.StreamSourceConduit;
 /**
  * Follows the frames of HTTP/2 as they arrive, and breaks off the connection of a peer that uses
  * what the protocol allows to do harm (CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316 and
- * their kin). Undertow holds nobody to the windows, keeps headers for a peer without bound, counts
- * no reset of a request that has no body, and reads frames that ask for nothing for ever. The size
- * of header lists it bounds itself. Confined to the I/O thread of the connection, but for what says
- * otherwise.
+ * their kin). Undertow holds nobody to the windows, takes some frames that are too short, keeps
+ * headers for a peer without bound, counts no reset of a request that has no body, and reads frames
+ * that ask for nothing for ever. The size of header lists it bounds itself. Confined to the I/O
+ * thread of the connection, but for what says otherwise.
  */
 final class FrameGuard extends AbstractStreamSourceConduit<StreamSourceConduit> {
   private static final int DATA = 0;
@@ -35,6 +35,9 @@ final class FrameGuard extends AbstractStreamSourceConduit<StreamSourceConduit> 
   private static final int CONTINUATION = 9;
 
   private static final int END_STREAM = 1;
+  private static final int ACK = 1;
+  private static final int PADDED = 8;
+  private static final int PRIORITISED = 0x20;
 
   private static final int HEADER_TABLE_SIZE = 1;
   private static final int MAX_HEADER_LIST_SIZE = 6;
@@ -264,7 +267,7 @@ final class FrameGuard extends AbstractStreamSourceConduit<StreamSourceConduit> 
     inSettings = type == SETTINGS;
     settingRead = 0;
     if (type == HEADERS) {
-      headers(stream);
+      headers(flags, stream);
     } else if (stream > lastOpened && type <= CONTINUATION && type != PRIORITY) {
       throw idleStream(type); // RFC 9113 §5.1
     }
@@ -282,13 +285,19 @@ final class FrameGuard extends AbstractStreamSourceConduit<StreamSourceConduit> 
         }
       }
       case PUSH_PROMISE -> throw harm("pushes, which nobody asked for");
+      case SETTINGS -> settings(flags);
       // Each WINDOW_UPDATE is for what was sent before; the increments end at 2^31.
       case HEADERS, WINDOW_UPDATE -> {}
       default -> idle();
     }
   }
 
-  private void headers(int stream) throws IOException {
+  /** What Undertow does not see, and waits for more of: RFC 9113 §4.2. */
+  private void headers(int flags, int stream) throws IOException {
+    int fields = ((flags & PADDED) != 0 ? 1 : 0) + ((flags & PRIORITISED) != 0 ? 5 : 0);
+    if (payloadLeft < fields) {
+      throw wrongLength(HEADERS);
+    }
     continuations = 0;
     if (stream > lastOpened) {
       if (client) {
@@ -297,6 +306,13 @@ final class FrameGuard extends AbstractStreamSourceConduit<StreamSourceConduit> 
       lastOpened = stream;
       resets.give(0.5);
     }
+  }
+
+  private void settings(int flags) throws IOException {
+    if ((flags & ACK) != 0 && payloadLeft > 0) {
+      throw wrongLength(SETTINGS); // RFC 9113 §6.5
+    }
+    idle();
   }
 
   private void data(int flags, int stream) throws IOException {
@@ -345,6 +361,12 @@ final class FrameGuard extends AbstractStreamSourceConduit<StreamSourceConduit> 
     return new ConnectionErrorException(
         Http2Channel.ERROR_PROTOCOL_ERROR,
         "the peer sends a frame of type " + type + " for a stream that nobody opened");
+  }
+
+  private static IOException wrongLength(int type) {
+    return new ConnectionErrorException(
+        Http2Channel.ERROR_FRAME_SIZE_ERROR,
+        "the peer sends a frame of type " + type + " whose length cannot be");
   }
 
   private static IOException harm(String what) {

@@ -33,6 +33,23 @@ class FrameGuardTest {
         ByteBuffer.wrap("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
   }
 
+  // ---- lengths
+
+  @Test
+  void headers_thatAreTooShortForTheirFlags_endTheConnection() throws IOException {
+    int padded = 8;
+    int priority = 0x20;
+    server.inspect(frame(HEADERS, padded | priority, 1, 6));
+    assertEnds(frame(HEADERS, padded | priority, 3, 5), Http2Channel.ERROR_FRAME_SIZE_ERROR);
+  }
+
+  @Test
+  void acknowledgedSettings_thatSayMore_endTheConnection() throws IOException {
+    int ack = 1;
+    server.inspect(frame(SETTINGS, ack, 0, 0));
+    assertEnds(frame(SETTINGS, ack, 0, 6), Http2Channel.ERROR_FRAME_SIZE_ERROR);
+  }
+
   // ---- windows
 
   @Test
