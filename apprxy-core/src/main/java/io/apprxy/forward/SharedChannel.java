@@ -177,8 +177,10 @@ public final class SharedChannel extends IsolatingChannel {
       FrameHeaderData frame, PooledByteBuffer data) throws IOException {
     AbstractHttp2StreamSourceChannel channel = super.createChannel(frame, data);
     if (channel instanceof Http2StreamSourceChannel stream) {
-      windows.began(stream.getStreamId());
-      stream.addCloseTask(closed -> windows.ended(stream.getStreamId()));
+      if (stream.isOpen()) { // Undertow has closed one whose headers were all, and tells nobody
+        windows.began(stream.getStreamId());
+        stream.addCloseTask(closed -> windows.ended(stream.getStreamId()));
+      }
     } else if (channel instanceof Http2RstStreamStreamSourceChannel reset) {
       windows.ended(reset.getStreamId());
     } else if (channel instanceof Http2SettingsStreamSourceChannel) {
