@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.xnio.XnioIoThread;
 import org.xnio.channels.StreamSinkChannel;
 import org.xnio.channels.StreamSourceChannel;
@@ -19,6 +21,8 @@ import org.xnio.channels.StreamSourceChannel;
  * while it is idle.
  */
 final class Pump {
+  private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
+
   /** Buffers moved before other streams of the thread get their turn. */
   private static final int TURN = 32;
 
@@ -28,6 +32,7 @@ final class Pump {
   private final ByteBufferPool pool;
   private final Events events;
   private @Nullable PooledByteBuffer buffer;
+  private boolean flushDue;
   private boolean ending;
   private boolean done;
 
@@ -95,6 +100,7 @@ final class Pump {
   /** Moves nothing more, and tells nobody. Called on the pump's thread. */
   void stop() {
     if (!done) {
+      flushBeforeBreak();
       end();
       source.suspendReads();
       sink.suspendWrites();
@@ -136,6 +142,7 @@ final class Pump {
     try {
       count = source.read(emptyBuffer());
     } catch (IOException | RuntimeException e) {
+      flushBeforeBreak();
       end();
       events.sourceFailed(asIo(e));
       return false;
@@ -168,18 +175,46 @@ final class Pump {
     }
   }
 
-  /** What was written goes out now: the next byte of an event stream may be an hour away. */
+  /**
+   * What was written goes out soon, since the next byte of an event stream may be an hour away:
+   * when the thread has dealt with all that has arrived, so that the headers of a response and its
+   * short body share a system call and a TLS record.
+   */
   private boolean flushAndAwaitSource() {
-    try {
-      flush();
-    } catch (IOException | RuntimeException e) {
-      return failSink(e);
-    }
     source.resumeReads();
+    if (!flushDue) {
+      flushDue = true;
+      thread.execute(this::flushIfDue);
+    }
     return false;
   }
 
+  private void flushIfDue() {
+    if (flushDue && !done) {
+      try {
+        flush();
+      } catch (IOException | RuntimeException e) {
+        failSink(e);
+      }
+    }
+  }
+
+  /**
+   * A response that has begun must be seen to: a client that got nothing at all may send its
+   * request again, though the origin has acted on it.
+   */
+  private void flushBeforeBreak() {
+    if (flushDue) {
+      try {
+        flush();
+      } catch (IOException | RuntimeException e) {
+        LOG.debug("a receiver went away while its stream was broken off", e);
+      }
+    }
+  }
+
   private boolean flush() throws IOException {
+    flushDue = false;
     if (!sink.flush()) {
       awaitSink();
       return false;
