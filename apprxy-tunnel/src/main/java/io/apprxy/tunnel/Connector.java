@@ -319,7 +319,7 @@ public final class Connector implements AutoCloseable {
     return new CheckIn(
         settings.name,
         instance,
-        version(),
+        settings.version,
         host,
         Duration.ofNanos(System.nanoTime() - began),
         Math.max(0, system.getSystemLoadAverage() / system.getAvailableProcessors()),
@@ -327,11 +327,6 @@ public final class Connector implements AutoCloseable {
         leaving,
         settings.updateListener != null,
         update);
-  }
-
-  private static String version() {
-    Version ofJar = Version.ofThisJar();
-    return ofJar == null ? NO_VERSION : ofJar.text();
   }
 
   /** A gateway gives the turn to update itself; two of them may mean the same one. */
@@ -388,7 +383,7 @@ public final class Connector implements AutoCloseable {
       runOnWorker(
           () ->
               settings.versionListener.announced(
-                  version(), text(told.recommended), text(told.least)));
+                  settings.version, text(told.recommended), text(told.least)));
     }
   }
 
@@ -443,6 +438,7 @@ public final class Connector implements AutoCloseable {
     private Clock clock = Clock.systemUTC();
     private @Nullable MeterRegistry meters;
     private Resolver resolver = Resolver.ofJvm();
+    private String version = ofThisJar();
     private @Nullable String proxyHost;
     private int proxyPort;
     private @Nullable String proxyCredentials;
@@ -609,6 +605,17 @@ public final class Connector implements AutoCloseable {
      */
     public Builder onUpdateTurn(UpdateListener listener) {
       updateListener = Objects.requireNonNull(listener, "listener");
+      return this;
+    }
+
+    private static String ofThisJar() {
+      Version ofJar = Version.ofThisJar();
+      return ofJar == null ? NO_VERSION : ofJar.text();
+    }
+
+    /** For tests: which version runs. */
+    Builder version(String running) {
+      version = running;
       return this;
     }
 

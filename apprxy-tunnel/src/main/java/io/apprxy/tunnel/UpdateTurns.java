@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -21,8 +22,8 @@ import tools.jackson.databind.json.JsonMapper;
  * passed over for a while. Thread-safe.
  *
  * <p>Several gateways need not talk about it: they choose by the same rule among the same
- * connectors, and each takes a turn that another has given for its own when the connector reports
- * it.
+ * connectors, and each takes a turn that another has given, or a failure that another has seen, for
+ * its own when the connector reports it.
  */
 final class UpdateTurns {
   /** How long a connector is passed over whose update failed. */
@@ -32,9 +33,12 @@ final class UpdateTurns {
   private final boolean onlyOneToo;
   private final Clock clock;
   private final Listener listener;
-  private final Map<String, Instant> passedOver = new HashMap<>();
+  private final Map<String, PassedOver> passedOver = new HashMap<>();
+
+  /** Of more than one connector only if gateways gave them that did not know the same ones. */
+  private final Map<String, Turn> underWay = new HashMap<>();
+
   private @Nullable Version target;
-  private @Nullable Turn turn;
 
   /**
    * A connector of the group.
@@ -99,6 +103,21 @@ final class UpdateTurns {
   private record Turn(String id, String label, String instance, int attempt, Instant end) {}
 
   /**
+   * An update that failed.
+   *
+   * @param attempt of this instance: what it reports of a later one is news
+   */
+  private record PassedOver(String id, String instance, int attempt, Instant end) {
+    boolean isStill(Instant now) {
+      return now.isBefore(end);
+    }
+
+    boolean covers(Member member) {
+      return member.instance().equals(instance) && member.said().attempt() <= attempt;
+    }
+  }
+
+  /**
    * @param time how long a turn may take
    * @param onlyOneToo whether a connector may go that no other can stand in for
    */
@@ -118,30 +137,31 @@ final class UpdateTurns {
   synchronized Optional<Order> advance(Collection<Member> members, Version recommended) {
     if (!recommended.equals(target)) {
       target = recommended;
-      turn = null;
+      underWay.clear();
       passedOver.clear(); // what failed was another version
     }
     Instant now = clock.instant();
-    passedOver.values().removeIf(end -> !now.isBefore(end));
-    if (turn != null && isUnderWay(turn, members, recommended, now)) {
-      return order(turn, members, recommended);
+    for (Turn turn : List.copyOf(underWay.values())) {
+      if (!isUnderWay(turn, members, recommended, now)) {
+        underWay.remove(turn.id());
+      }
     }
-    turn = null;
-    Optional<Member> known =
-        members.stream().filter(member -> isAtIt(member, recommended)).findAny();
-    if (known.isPresent()) {
-      begin(known.get(), known.get().said().attempt() - 1, recommended, now);
-      return Optional.empty();
+    members.forEach(member -> takeUp(member, recommended, now));
+    passedOver
+        .values()
+        .removeIf(
+            failed ->
+                !failed.isStill(now)
+                    && members.stream().noneMatch(m -> m.id().equals(failed.id())));
+    if (underWay.isEmpty()) {
+      members.stream()
+          .filter(member -> mayGo(member, members, recommended, now))
+          .min(Comparator.comparing(Member::id))
+          .ifPresent(next -> begin(next, next.said().attempt(), recommended, now));
     }
-    Optional<Member> next =
-        members.stream()
-            .filter(member -> mayGo(member, members, recommended))
-            .min(Comparator.comparing(Member::id));
-    if (next.isEmpty()) {
-      return Optional.empty();
-    }
-    begin(next.get(), next.get().said().attempt(), recommended, now);
-    return turn == null ? Optional.empty() : order(turn, members, recommended);
+    return underWay.size() == 1
+        ? order(underWay.values().iterator().next(), members, recommended)
+        : Optional.empty();
   }
 
   private static Optional<Order> order(
@@ -158,8 +178,26 @@ final class UpdateTurns {
                 new Order(member.id(), member.instance(), current.attempt() + 1, recommended));
   }
 
+  /** Another gateway may have given a turn, also while ours is under way, and seen it fail. */
+  private void takeUp(Member member, Version recommended, Instant now) {
+    UpdateReport said = member.said();
+    PassedOver known = passedOver.get(member.id());
+    if (!isBehind(member, recommended)
+        || underWay.containsKey(member.id())
+        || (known != null && known.covers(member))) {
+      return;
+    }
+    if (said.state() == State.STARTED) {
+      begin(member, said.attempt() - 1, recommended, now);
+    } else if (hasFailed(said) && said.version().equals(recommended.text())) {
+      passOver(member.id(), member.instance(), said.attempt(), now);
+    }
+  }
+
   private void begin(Member member, int attempt, Version recommended, Instant now) {
-    turn = new Turn(member.id(), member.label(), member.instance(), attempt, now.plus(time));
+    underWay.put(
+        member.id(),
+        new Turn(member.id(), member.label(), member.instance(), attempt, now.plus(time)));
     listener.happened(
         TunnelEvent.Type.UPDATE_STARTED,
         member.id(),
@@ -180,42 +218,47 @@ final class UpdateTurns {
         }
         UpdateReport said = member.said();
         if (!member.instance().equals(current.instance())) {
-          fail(current, State.FAILED, "it is back, and runs " + member.version() + " again", now);
+          passOver(member.id(), member.instance(), said.attempt(), now);
+          tellFailure(current, State.FAILED, "it is back, and runs " + member.version() + " again");
           return false;
         }
-        if (said.attempt() > current.attempt()
-            && (said.state() == State.REFUSED || said.state() == State.FAILED)) {
-          fail(current, said.state(), said.detail(), now);
+        if (said.attempt() > current.attempt() && hasFailed(said)) {
+          passOver(member.id(), member.instance(), said.attempt(), now);
+          tellFailure(current, said.state(), said.detail());
           return false;
         }
       }
     }
     if (!now.isBefore(current.end())) {
-      fail(current, State.FAILED, "it was not back after " + time, now);
+      passOver(current.id(), current.instance(), current.attempt() + 1, now);
+      tellFailure(current, State.FAILED, "it was not back after " + time);
       return false;
     }
     return true;
   }
 
-  private void fail(Turn failed, State state, String detail, Instant now) {
-    passedOver.put(failed.id(), now.plus(PASSED_OVER));
+  private static boolean hasFailed(UpdateReport said) {
+    return said.state() == State.REFUSED || said.state() == State.FAILED;
+  }
+
+  private void passOver(String id, String instance, int attempt, Instant now) {
+    passedOver.put(id, new PassedOver(id, instance, attempt, now.plus(PASSED_OVER)));
+  }
+
+  private void tellFailure(Turn failed, State state, String detail) {
     listener.happened(
         state == State.REFUSED ? TunnelEvent.Type.UPDATE_REFUSED : TunnelEvent.Type.UPDATE_FAILED,
         failed.id(),
         failed.label() + " was not updated: " + detail);
   }
 
-  private boolean isAtIt(Member member, Version recommended) {
-    return isBehind(member, recommended)
-        && member.said().state() == State.STARTED
-        && !passedOver.containsKey(member.id());
-  }
-
-  private boolean mayGo(Member member, Collection<Member> members, Version recommended) {
+  private boolean mayGo(
+      Member member, Collection<Member> members, Version recommended, Instant now) {
+    PassedOver failed = passedOver.get(member.id());
     return member.able()
         && member.usable()
         && isBehind(member, recommended)
-        && !passedOver.containsKey(member.id())
+        && (failed == null || !failed.isStill(now))
         && members.stream().noneMatch(run -> isBackAlready(run, member, recommended))
         && (onlyOneToo
             || members.stream()

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -224,6 +225,122 @@ class UpdateTurnsTest {
     reports("b", 1, State.REFUSED);
     assertThat(advance()).isEqualTo("a");
     assertThat(events).containsExactly("UPDATE_STARTED b", "UPDATE_REFUSED b", "UPDATE_STARTED a");
+  }
+
+  @Test
+  void turnThatAnotherGatewayGave_whileOursWasUnderWay_isWaitedFor_thoughItsConnectorIsGone() {
+    connect("a", OLD);
+    connect("b", OLD);
+    connect("c", OLD);
+    assertThat(advance()).isEqualTo("a");
+    disconnect("a");
+    reports("b", 1, State.STARTED); // at the other gateway a is back already
+    assertThat(advance()).isEmpty();
+    disconnect("b");
+    connect("a", NEW);
+
+    assertThat(advance()).as("while b restarts").isEmpty();
+
+    connect("b", NEW);
+    assertThat(advance()).isEqualTo("c");
+    assertThat(events)
+        .containsExactly(
+            "UPDATE_STARTED a", "UPDATE_STARTED b", "UPDATED a", "UPDATED b", "UPDATE_STARTED c");
+  }
+
+  /** As a gateway that is told of the version later than the others. */
+  @Test
+  void failureThatAnotherGatewaySaw_isNotRepeated_untilTheWhileIsOver() {
+    connect("a", OLD);
+    connect("b", OLD);
+    reports("a", 1, State.REFUSED);
+
+    assertThat(advance()).isEqualTo("b");
+    reports("b", 1, State.FAILED);
+    assertThat(advance()).isEmpty();
+
+    clock.advance(UpdateTurns.PASSED_OVER);
+    assertThat(turns.advance(group.values(), NEW)).contains(new Order("a", "a-1.0.0", 2, NEW));
+  }
+
+  @Test
+  void connectorThatAnotherGatewayTriesAgain_isWaitedFor() {
+    connect("a", OLD);
+    connect("b", OLD);
+    connect("c", OLD);
+    advance();
+    reports("a", 1, State.REFUSED);
+    assertThat(advance()).isEqualTo("b");
+    reports("b", 1, State.REFUSED);
+    reports("a", 2, State.STARTED);
+
+    assertThat(advance()).isEmpty();
+  }
+
+  @Test
+  void failureToUpdateToAnotherVersion_keepsNobodyFromThisOne() {
+    connect("a", OLD);
+    connect("b", OLD);
+    set("a", true, true, new UpdateReport(1, "1.0.9", State.REFUSED, "SIGNATURE: bad"));
+
+    assertThat(advance()).isEqualTo("a");
+  }
+
+  /** Whatever is lost or late between them. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+  void twoGateways_haveOneConnectorUpdateItself_eachOnce(long seed) {
+    Random random = new Random(seed);
+    List<String> ids = List.of("a", "b", "c", "d");
+    List<Map<String, Member>> seen = List.of(new LinkedHashMap<>(), new LinkedHashMap<>());
+    List<UpdateTurns> gateways = List.of(turns, turns(false));
+    ids.forEach(id -> connect(id, OLD));
+    seen.forEach(each -> each.putAll(group));
+    List<String> begun = new ArrayList<>();
+    String away = "";
+
+    for (int step = 0; step < 2_000; step++) {
+      int which = random.nextInt(2);
+      Map<String, Member> view = seen.get(which);
+      switch (random.nextInt(3)) {
+        case 0 -> { // what one connector says arrives
+          String id = ids.get(random.nextInt(ids.size()));
+          if (group.containsKey(id)) {
+            view.put(id, group.get(id));
+          } else {
+            view.remove(id);
+          }
+        }
+        case 1 -> { // the one that is away restarts, when both gateways know what it does
+          if (!away.isEmpty()) {
+            String id = away;
+            if (group.containsKey(id)
+                && seen.stream().allMatch(v -> group.get(id).equals(v.get(id)))) {
+              disconnect(id);
+            } else if (!group.containsKey(id) && seen.stream().noneMatch(v -> v.containsKey(id))) {
+              connect(id, NEW);
+              away = "";
+            }
+          }
+        }
+        default -> {
+          Order order = gateways.get(which).advance(List.copyOf(view.values()), NEW).orElse(null);
+          Member told = order == null ? null : group.get(order.id());
+          if (order != null
+              && told != null
+              && told.instance().equals(order.instance())
+              && told.said().attempt() + 1 == order.attempt()) {
+            assertThat(away).as("is away while %s gets the turn", order.id()).isEmpty();
+            away = order.id();
+            begun.add(away);
+            reports(away, order.attempt(), State.STARTED);
+          }
+        }
+      }
+    }
+
+    assertThat(begun).containsExactlyInAnyOrderElementsOf(ids);
+    assertThat(events).noneMatch(event -> event.startsWith("UPDATE_FAILED"));
   }
 
   @Test
