@@ -76,14 +76,16 @@ public final class RequestHeaders {
     return length != null && !length.equals("0");
   }
 
+  /** Removes what has no proper name, too: peers of HTTP/2 can send any bytes as one. */
   static void removeIf(HeaderMap headers, Predicate<String> folded) {
     List<HttpString> removed = new ArrayList<>();
     for (long cookie = headers.fastIterateNonEmpty();
         cookie != -1L;
         cookie = headers.fiNextNonEmpty(cookie)) {
-      HttpString name = headers.fiCurrent(cookie).getHeaderName();
-      if (folded.test(HeaderNames.fold(name.toString()))) {
-        removed.add(name);
+      HttpString header = headers.fiCurrent(cookie).getHeaderName();
+      String name = header.toString();
+      if (!HeaderNames.isToken(name) || folded.test(HeaderNames.fold(name))) {
+        removed.add(header);
       }
     }
     removed.forEach(headers::remove);

@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
 import io.undertow.util.HeaderMap;
+import io.undertow.util.HttpString;
+import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -265,5 +268,33 @@ class ResponseHeadersTest {
     assertThat(headers)
         .extracting(header -> header.getHeaderName().toString())
         .containsExactlyInAnyOrder("Server", "ETag");
+  }
+
+  // ---- what is no header
+
+  /** What a peer of HTTP/2 sends as a name may have any bytes in it. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"set-cookie ", " set-cookie", "set-cookie\t", "a:b", "a b", "a\0", "\u00e4"})
+  void headerWhoseNameIsNone_doesNotTravel_inAnyDirection(String name) {
+    HeaderMap headers = new HeaderMap();
+    headers.put(new HttpString(name), "x").put(new HttpString("x-other_1"), "y");
+
+    HeaderMap response = copy(headers);
+    ResponseHeaders.clean(response);
+    HeaderMap trailers = copy(headers);
+    Trailers.clean(trailers, Set.of());
+    HeaderMap request = copy(headers);
+    RequestHeaders.toOrigin(request);
+
+    assertThat(List.of(response, trailers, request))
+        .allSatisfy(
+            left -> assertThat(left.getHeaderNames()).containsExactly(new HttpString("x-other_1")));
+  }
+
+  private static HeaderMap copy(HeaderMap headers) {
+    HeaderMap copy = new HeaderMap();
+    headers.forEach(header -> copy.putAll(header.getHeaderName(), header));
+    return copy;
   }
 }
