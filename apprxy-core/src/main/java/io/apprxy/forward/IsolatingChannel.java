@@ -264,7 +264,7 @@ public class IsolatingChannel extends Http2Channel {
     if (!isClient() && waiting.size() >= maxRequests) {
       refuse(stream, ERROR_REFUSED_STREAM);
       return null;
-    } else if (isClient() && (status == null || isInterim(status))) {
+    } else if (isClient() && !isExpected(status)) {
       // Undertow would wait for the final response in vain, or end the connection.
       refuse(stream, ERROR_CANCEL);
       tell(opened, "the peer sent status " + status + ", which nobody asked for", false);
@@ -273,8 +273,17 @@ public class IsolatingChannel extends Http2Channel {
     return stream;
   }
 
-  private static boolean isInterim(String status) {
-    return status.startsWith("1") && !status.equals("100");
+  /** RFC 9110 §15: three digits; and no interim response but the one that was asked for. */
+  private static boolean isExpected(@Nullable String status) {
+    return status != null
+        && status.length() == 3
+        && isDigit(status.charAt(1))
+        && isDigit(status.charAt(2))
+        && ((status.charAt(0) >= '2' && isDigit(status.charAt(0))) || status.equals("100"));
+  }
+
+  private static boolean isDigit(char c) {
+    return c >= '0' && c <= '9';
   }
 
   private void refuse(Http2StreamSourceChannel stream, int code) {

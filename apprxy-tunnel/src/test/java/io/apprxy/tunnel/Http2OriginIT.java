@@ -18,6 +18,8 @@ import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Origins that speak HTTP/2, do not, or speak it badly, through the whole chain. */
 @Timeout(120)
@@ -156,6 +158,24 @@ class Http2OriginIT {
       assertThat(hinted.get(30, TimeUnit.SECONDS).body()).contains("APX-604");
       connection.answer(later);
       assertThat(other.get(30, TimeUnit.SECONDS).statusCode()).isEqualTo(204);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"2000", "20", "2x0", "", "099", "-20", "99999999999"})
+  void statusThatIsNone_isRefused_andOtherRequestsOfTheConnectionGoOn(String status)
+      throws Exception {
+    try (RawHttp2Origin origin = new RawHttp2Origin()) {
+      Chain chain = plain(origin.port(), 1);
+      CompletableFuture<HttpResponse<String>> hostile = post(chain);
+      RawHttp2Origin.Connection connection = origin.accept();
+      int early = connection.request();
+      CompletableFuture<HttpResponse<String>> other = post(chain);
+      int later = connection.request();
+      connection.answer(early, ":status", status);
+      assertThat(hostile.get(15, TimeUnit.SECONDS).body()).contains("APX-604");
+      connection.answer(later);
+      assertThat(other.get(15, TimeUnit.SECONDS).statusCode()).isEqualTo(204);
     }
   }
 

@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -88,6 +89,15 @@ final class RawHttp2Origin implements AutoCloseable {
         block[2 + i] = (byte) status.charAt(i);
       }
       send(HEADERS, END_HEADERS | (end ? END_STREAM : 0), stream, block);
+    }
+
+    /** Such headers, whatever they are: literals (RFC 7541 §6.2.2), names and values in turn. */
+    void answer(int stream, String... namesAndValues) throws IOException {
+      ByteArrayOutputStream block = new ByteArrayOutputStream();
+      for (int i = 0; i < namesAndValues.length; i += 2) {
+        RawHttp2.header(block, namesAndValues[i], namesAndValues[i + 1]);
+      }
+      send(HEADERS, END_HEADERS | END_STREAM, stream, block.toByteArray());
     }
 
     void reset(int stream, int code) throws IOException {
