@@ -152,8 +152,10 @@ final class Node {
     if (serving.isEmpty() && retired.isEmpty()) {
       gatewayLeaves = false;
     }
-    Duration wait = backoff.next();
-    dialIn(refused ? REFUSED_WAIT.plus(wait) : wait);
+    if (dialling == null && cancelWait == null) { // else several lost at once would count as tries
+      Duration wait = backoff.next();
+      dialIn(refused ? REFUSED_WAIT.plus(wait) : wait);
+    }
   }
 
   boolean isServing() {

@@ -50,6 +50,19 @@ class NodeTest {
     assertThat(node.isServing()).isTrue();
   }
 
+  /** A gateway that restarts loses all of them at once, and is back soon. */
+  @Test
+  void connectionsThatAreLostTogether_makeTheNextWaitNoLonger_thanOneDoes() {
+    upAndSound(16, 1);
+    int before = dialled.size();
+    gatewayIsUp = false;
+    List.copyOf(dialled).forEach(each -> each.end(false));
+
+    run(Node.FIRST_WAIT.plus(Node.FIRST_WAIT.multipliedBy(2)).plus(ROUND_TRIP.multipliedBy(2)));
+
+    assertThat(dialled).hasSizeGreaterThanOrEqualTo(before + 2);
+  }
+
   @Test
   void gatewayThatIsDown_isDialledLessAndLess_andFoundWhenItIsBack() {
     gatewayIsUp = false;
