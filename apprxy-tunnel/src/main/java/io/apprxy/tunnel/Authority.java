@@ -14,7 +14,6 @@ import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -126,7 +125,7 @@ final class Authority {
     // round: of two at once, one sees the other.
     store.add(Kind.REVOCATION, connector, JSON.writeValueAsString(new Revocation(clock.instant())));
     refresh();
-    return unexpired().stream().anyMatch(issued -> issued.connector().equals(connector));
+    return hasCertificate(connector);
   }
 
   /** Certifies with a new key from now on; what older ones have signed stays valid. */
@@ -304,19 +303,23 @@ final class Authority {
 
   /**
    * Forgets what has no effect any more: tokens and certificates that have expired, revocations of
-   * connectors and keys of the authority that no certificate is left of.
+   * connectors and keys of the authority that no certificate is left of. By the clock of another
+   * gateway a certificate may be valid for a while longer.
    */
   void forgetOld() {
     forgetOldTokens(store.names(Kind.TOKEN));
-    List<Issued> valid = unexpired();
+    Instant longAgo = clock.instant().minus(LINGER);
     Set<String> connectors = new HashSet<>();
     Set<String> signers = new HashSet<>();
-    valid.forEach(
-        issued -> {
-          connectors.add(issued.connector());
-          signers.add(issued.key());
-        });
-    Instant longAgo = clock.instant().minus(LINGER);
+    for (String name : store.names(Kind.CERTIFICATE)) {
+      Issued issued = read(Kind.CERTIFICATE, name, Issued.class);
+      if (issued != null && issued.expires().isAfter(longAgo)) {
+        connectors.add(issued.connector());
+        signers.add(issued.key());
+      } else if (issued != null) {
+        store.remove(Kind.CERTIFICATE, name);
+      }
+    }
     for (String connector : store.names(Kind.REVOCATION)) {
       Revocation revocation = read(Kind.REVOCATION, connector, Revocation.class);
       if (revocation != null
@@ -350,19 +353,15 @@ final class Authority {
     return left;
   }
 
-  /** The certificates that have not expired; what is kept of the others is forgotten. */
-  private List<Issued> unexpired() {
+  private boolean hasCertificate(String connector) {
     Instant now = clock.instant();
-    List<Issued> valid = new ArrayList<>();
     for (String name : store.names(Kind.CERTIFICATE)) {
       Issued issued = read(Kind.CERTIFICATE, name, Issued.class);
-      if (issued != null && issued.expires().isAfter(now)) {
-        valid.add(issued);
-      } else if (issued != null) {
-        store.remove(Kind.CERTIFICATE, name);
+      if (issued != null && issued.connector().equals(connector) && issued.expires().isAfter(now)) {
+        return true;
       }
     }
-    return valid;
+    return false;
   }
 
   /** What is kept, or null if nothing is. */

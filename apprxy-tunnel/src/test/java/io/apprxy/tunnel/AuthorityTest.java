@@ -210,6 +210,24 @@ class AuthorityTest {
     assertRefused(ErrorCode.CERTIFICATE_EXPIRED, () -> restarted.read(renewed.certificate()));
   }
 
+  /** For which the certificate is valid still; by a renewal it would be for ever. */
+  @Test
+  void revocation_isNotForgotten_beforeItIsOfNoUseToAGatewayWhoseClockIsBehind() {
+    TestClock behind = new TestClock();
+    Authority other = new Authority(store, Set.of("corp"), DAY, behind);
+    Authority.Certified connector = other.enrol(other.createToken("corp", QUARTER), request());
+    other.revoke(connector.id());
+    behind.advance(DAY.minusMinutes(2));
+    clock.advance(DAY.plusSeconds(1));
+
+    authority.forgetOld();
+
+    other.refresh();
+    assertRefused(ErrorCode.CONNECTOR_REVOKED, () -> other.read(connector.certificate()));
+    ConnectorCertificate known = ConnectorCertificate.of(connector.certificate());
+    assertRefused(ErrorCode.CONNECTOR_REVOKED, () -> other.renew(known, request()));
+  }
+
   @Test
   void revocation_ofSomebodyUnknown_saysSo() {
     assertThat(authority.revoke("nobody")).isFalse();
