@@ -105,7 +105,8 @@ final class UpdateTurns {
   /**
    * An update that failed.
    *
-   * @param attempt of this instance: what it reports of a later one is news
+   * @param attempt of this instance: what it reports of a later one is news, once the time is over,
+   *     or a connector that reports one after the other would hold up its group for good
    */
   private record PassedOver(String id, String instance, int attempt, Instant end) {
     boolean isStill(Instant now) {
@@ -184,7 +185,7 @@ final class UpdateTurns {
     PassedOver known = passedOver.get(member.id());
     if (!isBehind(member, recommended)
         || underWay.containsKey(member.id())
-        || (known != null && known.covers(member))) {
+        || (known != null && (known.isStill(now) || known.covers(member)))) {
       return;
     }
     if (said.state() == State.STARTED) {

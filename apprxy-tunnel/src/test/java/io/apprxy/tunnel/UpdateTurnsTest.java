@@ -264,17 +264,34 @@ class UpdateTurnsTest {
   }
 
   @Test
-  void connectorThatAnotherGatewayTriesAgain_isWaitedFor() {
+  void connectorThatReportsAttemptAfterAttempt_holdsUpNobody_andIsToldOfOnce() {
     connect("a", OLD);
     connect("b", OLD);
-    connect("c", OLD);
+    reports("a", 1, State.STARTED);
+    assertThat(advance()).isEmpty();
+    reports("a", 1, State.FAILED);
+
+    for (int attempt = 2; attempt < 10; attempt++) {
+      assertThat(advance()).isEqualTo("b");
+      reports("a", attempt, attempt % 2 == 0 ? State.STARTED : State.REFUSED);
+    }
+
+    assertThat(events).containsExactly("UPDATE_STARTED a", "UPDATE_FAILED a", "UPDATE_STARTED b");
+  }
+
+  @Test
+  void connectorThatAnotherGatewayTriesAgain_whenTheWhileIsOver_isWaitedFor() {
+    connect("a", OLD);
+    connect("b", OLD);
     advance();
     reports("a", 1, State.REFUSED);
     assertThat(advance()).isEqualTo("b");
     reports("b", 1, State.REFUSED);
-    reports("a", 2, State.STARTED);
+    advance();
+    clock.advance(UpdateTurns.PASSED_OVER);
+    reports("b", 2, State.STARTED);
 
-    assertThat(advance()).isEmpty();
+    assertThat(advance()).as("though a would be the first").isEmpty();
   }
 
   @Test
