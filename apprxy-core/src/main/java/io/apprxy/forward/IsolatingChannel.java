@@ -51,6 +51,10 @@ public class IsolatingChannel extends Http2Channel {
 
   private boolean openingStream;
   private int wouldGoAway = NONE;
+
+  /** The stream that Undertow has reset because of the present frame; it tells nobody. */
+  private int malformed = NONE;
+
   private boolean goesAway;
 
   /** The stream of the request that is handed on next. */
@@ -157,6 +161,9 @@ public class IsolatingChannel extends Http2Channel {
   @Override
   public void sendRstStream(int stream, int code) {
     flushNow();
+    if (openingStream) {
+      malformed = stream;
+    }
     super.sendRstStream(stream, code);
   }
 
@@ -229,6 +236,11 @@ public class IsolatingChannel extends Http2Channel {
       channel = super.createChannel(frame, data);
     } finally {
       openingStream = false;
+    }
+    if (malformed != NONE) {
+      int stream = malformed;
+      malformed = NONE;
+      tell(stream, "the peer's message is malformed (RFC 9113 §8.1.1)", false);
     }
     int status = wouldGoAway;
     wouldGoAway = NONE;

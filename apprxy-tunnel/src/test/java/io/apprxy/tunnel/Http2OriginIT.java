@@ -179,6 +179,23 @@ class Http2OriginIT {
     }
   }
 
+  /** Undertow ends the stream, and tells nobody. */
+  @ParameterizedTest
+  @ValueSource(strings = {"set-cookie ", "set-cookie\t", "content-length ", "a b", "X-Upper"})
+  void headerWhoseNameIsNone_isRefused_atOnce(String name) throws Exception {
+    try (RawHttp2Origin origin = new RawHttp2Origin()) {
+      Chain chain = plain(origin.port(), 1);
+      CompletableFuture<HttpResponse<String>> hostile = post(chain);
+      RawHttp2Origin.Connection connection = origin.accept();
+      int early = connection.request();
+      connection.answer(early, ":status", "204", name, "__Host-apprxy-session=evil");
+      assertThat(hostile.get(15, TimeUnit.SECONDS).body()).contains("APX-604");
+      CompletableFuture<HttpResponse<String>> other = post(chain); // by the same connection
+      connection.answer(connection.request());
+      assertThat(other.get(15, TimeUnit.SECONDS).statusCode()).isEqualTo(204);
+    }
+  }
+
   /** A peer that has vanished closes nothing, and would be sent every request to come. */
   @Test
   void originThatSaysNothing_isAskedForASignOfLife_andLeftWithoutOne() throws Exception {
