@@ -50,6 +50,7 @@ final class TunnelConnection implements Route {
   private volatile boolean configured;
   private volatile boolean retired;
   private volatile boolean draining;
+  private volatile boolean refused;
   private volatile @Nullable ConnectorCertificate certificate;
   private volatile @Nullable RemoteConnector owner;
 
@@ -102,7 +103,7 @@ final class TunnelConnection implements Route {
   }
 
   boolean isUsable() {
-    return configured && !draining && active.get() < Wire.MAX_STREAMS && http2.isOpen();
+    return configured && !draining && !refused && active.get() < Wire.MAX_STREAMS && http2.isOpen();
   }
 
   /** The requests under way. */
@@ -147,7 +148,7 @@ final class TunnelConnection implements Route {
   public void open(HttpServerExchange exchange, Opened opened) {
     // Counted before it is looked at, so that a drain which begins now waits for this request.
     active.incrementAndGet();
-    if (draining || !http2.isOpen()) {
+    if (draining || refused || !http2.isOpen()) {
       ended();
       opened.failed(new ClosedChannelException());
       return;
@@ -258,8 +259,9 @@ final class TunnelConnection implements Route {
     return command(Wire.LEAVING_PATH, "");
   }
 
-  /** Says why the connector is not taken, and closes. */
+  /** Sends it no further request, says why the connector is not taken, and closes. */
   void refuse(Refusal refusal) {
+    refused = true;
     var unused = command(Wire.REFUSAL_PATH, refusal.toJson()).whenComplete((ok, failed) -> close());
   }
 

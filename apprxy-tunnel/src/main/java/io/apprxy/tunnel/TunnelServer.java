@@ -664,7 +664,10 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         .ifPresent(
             order ->
                 inGroup(group)
-                    .filter(connector -> connector.key.instance().equals(order.instance()))
+                    .filter(
+                        connector ->
+                            connector.id.equals(order.id()) // the instance is what it says
+                                && connector.key.instance().equals(order.instance()))
                     .forEach(connector -> connector.update(order)));
   }
 

@@ -3,16 +3,10 @@ package io.apprxy.tunnel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.tunnel.ConnectorState.Phase;
-import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Base64;
-import java.util.Objects;
-import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -38,9 +32,8 @@ class ForeignConnectorIT {
   @ParameterizedTest
   @ValueSource(strings = {"rh2", "ptth"})
   void foreignConnector_servesRequests_andLeavesInOrder(String form) throws Exception {
-    Process connector = start(form, "");
-    try (BufferedReader says = connector.inputReader()) {
-      awaitLine(says, "/.apprxy/serving");
+    try (ForeignConnector connector = new ForeignConnector(chain, directory, form, "", "")) {
+      connector.await("/.apprxy/serving");
       assertThat(chain.tunnel.connectors())
           .singleElement()
           .satisfies(state -> assertThat(state.name()).isEqualTo("node"));
@@ -48,27 +41,22 @@ class ForeignConnectorIT {
       assertThat(answer.body()).isEqualTo("node answers GET /page?x=1 with 0 bytes");
       assertThat(answer.headers().firstValue("x-assertion")).hasValue("there");
 
-      connector.getOutputStream().close(); // tells it to leave
-      assertThat(says.lines().toList())
+      connector.leave();
+      assertThat(connector.awaitEnd())
           .contains("closed")
           .noneMatch(line -> line.matches("(error|failed|control ends:).*"));
-      assertThat(connector.waitFor(30, TimeUnit.SECONDS)).isTrue();
       assertThat(chain.tunnel.connectors()).noneMatch(state -> state.phase() == Phase.UP);
-    } finally {
-      connector.destroyForcibly();
     }
   }
 
   @Test
   void connectorThatChecksInWithNonsense_isToldSo_andClosed() throws Exception {
-    Process connector = start("rh2", "malformed");
-    try (BufferedReader says = connector.inputReader()) {
-      assertThat(says.lines().toList())
-          .anyMatch(line -> line.startsWith("refused ") && line.contains("APX-"))
+    try (ForeignConnector connector =
+        new ForeignConnector(chain, directory, "rh2", "malformed", "")) {
+      assertThat(connector.awaitEnd())
+          .anyMatch(line -> line.startsWith("refused ") && line.contains("APX-712"))
           .contains("closed");
       assertThat(chain.tunnel.connectors()).isEmpty();
-    } finally {
-      connector.destroyForcibly();
     }
   }
 
@@ -94,44 +82,5 @@ class ForeignConnectorIT {
       assertThat(goAway.getInt()).as("the last stream").isZero();
       assertThat(goAway.getInt()).as("the error code").isZero();
     }
-  }
-
-  private static void awaitLine(BufferedReader says, String awaited) throws IOException {
-    String line;
-    do {
-      line = says.readLine();
-      assertThat(line).as("a line: " + awaited).isNotNull();
-    } while (!line.equals(awaited));
-  }
-
-  private Process start(String form, String misbehaviour) throws Exception {
-    ConnectorIdentity identity =
-        TestPeer.enrolled(
-            chain.tls, chain.tunnel.port(), chain.tunnel.createEnrolmentToken("default"));
-    Path pem = directory.resolve("connector.pem");
-    identity.save(pem);
-    Path ca = Files.writeString(directory.resolve("ca.pem"), pem(chain.tls.ca().getEncoded()));
-    Path script = directory.resolve("connector.mjs");
-    try (var source =
-        Objects.requireNonNull(ForeignConnectorIT.class.getResourceAsStream("connector.mjs"))) {
-      Files.copy(source, script);
-    }
-    ProcessBuilder node =
-        new ProcessBuilder(
-                "node",
-                script.toString(),
-                form,
-                Integer.toString(chain.tunnel.port()),
-                pem.toString(),
-                misbehaviour)
-            .redirectErrorStream(true);
-    node.environment().put("CA", ca.toString());
-    return node.start();
-  }
-
-  private static String pem(byte[] certificate) {
-    return "-----BEGIN CERTIFICATE-----\n"
-        + Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(certificate)
-        + "\n-----END CERTIFICATE-----\n";
   }
 }

@@ -1,7 +1,16 @@
 // A connector that has nothing of apprxy in it: Node's own TLS and HTTP/2. It turns its connection around by ALPN
 // ("rh2") or by an upgrade ("ptth"), obeys the gateway's orders, and answers requests itself.
 //
-// Says on standard output what happens, a word at the beginning of each line.
+// Says on standard output what happens, a word at the beginning of each line. What it may do wrong:
+//   malformed     its check-in is none
+//   flood         checks in without end
+//   unconfigured  never answers the configuration
+//   failing       answers every order but the configuration with 500
+//   refusing      answers the configuration with 500
+//   forged        answers as if the gateway had, and sets its cookies
+//   error         answers with an error code that only a gateway gives
+//   endless       begins an answer, and never ends it
+//   resets        resets the stream of each request
 import fs from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -14,7 +23,7 @@ const trust = {ca: fs.readFileSync(process.env.CA), key: identity, cert: identit
 
 const began = Date.now();
 const checkIn = draining => JSON.stringify({
-  name: 'node', instance: `node-${process.pid}`, version: '1.0.0', host: 'node.test',
+  name: 'node', instance: process.env.INSTANCE || `node-${process.pid}`, version: '1.0.0', host: 'node.test',
   uptime: Math.floor((Date.now() - began) / 1000), load: 0.25, active: 0, draining,
 }) + '\n';
 
@@ -23,6 +32,9 @@ const controls = new Set();
 function control(stream) {
   stream.respond({':status': 200, 'content-type': 'application/x-ndjson'});
   stream.write(misbehaviour === 'malformed' ? '{"name":"no check-in"}\n' : checkIn(false));
+  if (misbehaviour === 'flood') {
+    stream.write(checkIn(false).repeat(1000));
+  }
   const timer = setInterval(() => stream.write(checkIn(false)), 5000);
   controls.add(stream);
   stream.on('error', error => say('control ends:', error.message));
@@ -31,6 +43,16 @@ function control(stream) {
 }
 
 function order(stream, path, body) {
+  const configuration = path === '/.apprxy/configuration';
+  if (misbehaviour === 'unconfigured' && configuration) {
+    say('unanswered');
+    return;
+  }
+  if (misbehaviour === 'failing' && !configuration || misbehaviour === 'refusing' && configuration) {
+    say('failing', path);
+    stream.respond({':status': 500}, {endStream: true});
+    return;
+  }
   switch (path) {
     case '/.apprxy/configuration':
       say('configured', JSON.parse(body).applications.map(application => application.id).join(','));
@@ -44,10 +66,40 @@ function order(stream, path, body) {
       say(path);
       break;
     default:
+      say('unknown', path, body);
       stream.respond({':status': 404}, {endStream: true});
       return;
   }
   stream.respond({':status': 204}, {endStream: true});
+}
+
+function misbehave(stream) {
+  stream.on('error', () => {}); // whoever gave up on it
+  switch (misbehaviour) {
+    case 'forged':
+      stream.respond({
+        ':status': 200,
+        'set-cookie': ['__Host-apprxy-session=forged; Path=/; Secure', '__HOST-APPRXY-pin-app=forged; Path=/; Secure',
+          ' =__Host-apprxy-login=forged; Path=/; Secure', 'own=1'],
+        'apprxy-assertion': 'forged', 'apprxy-instance': 'http://forged.test:80', 'x-user': 'forged',
+        'x-request-id': 'forged', 'proxy-authenticate': 'Basic realm="forged"', 'content-type': 'text/plain',
+      });
+      stream.end('forged');
+      return true;
+    case 'error':
+      stream.respond({':status': 200, 'apprxy-error': 'APX-201', 'content-type': 'text/html'});
+      stream.end('forged');
+      return true;
+    case 'endless':
+      stream.respond({':status': 200});
+      stream.write('begun');
+      return true;
+    case 'resets':
+      stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+      return true;
+    default:
+      return false;
+  }
 }
 
 function onStream(stream, headers) {
@@ -62,7 +114,7 @@ function onStream(stream, headers) {
     const body = Buffer.concat(chunks);
     if (path.startsWith('/.apprxy/')) {
       order(stream, path, body.toString());
-    } else {
+    } else if (!misbehave(stream)) {
       const assertion = headers['apprxy-assertion'];
       stream.respond({':status': 200, 'x-assertion': assertion === undefined ? 'none' : 'there'});
       stream.end(`node answers ${method} ${path} with ${body.length} bytes`);
