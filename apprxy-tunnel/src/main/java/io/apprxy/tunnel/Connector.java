@@ -112,11 +112,9 @@ public final class Connector implements AutoCloseable {
             settings.originTls,
             meters == null ? Meters.none() : Meters.in(meters));
     if (meters != null) {
-      meters.gauge(
-          "apprxy.connector.connections",
-          Tags.of("connector", settings.name),
-          this,
-          Connector::connections);
+      Tags named = Tags.of("connector", settings.name);
+      meters.gauge("apprxy.connector.connections", named, this, Connector::connections);
+      meters.gauge("apprxy.connector.requests", named, active);
     }
   }
 
@@ -632,9 +630,9 @@ public final class Connector implements AutoCloseable {
     }
 
     /**
-     * Takes the gauge {@code apprxy.connector.connections} (connector: its {@link #name}), of
-     * connections on which gateways send requests, and the meters {@code apprxy.balance.*} of the
-     * origins. Default: nothing is metered.
+     * Takes the gauges {@code apprxy.connector.connections}, of connections on which gateways send
+     * requests, and {@code apprxy.connector.requests}, of requests under way (connector: its {@link
+     * #name}), and the meters {@code apprxy.balance.*} of the origins. Default: nothing is metered.
      */
     public Builder meters(MeterRegistry registry) {
       meters = Objects.requireNonNull(registry, "registry");

@@ -113,6 +113,33 @@ class ConnectorsIT {
   }
 
   @Test
+  void connector_meters_theRequestsThatAreUnderWay() throws Exception {
+    SimpleMeterRegistry own = new SimpleMeterRegistry();
+    Undertow origin =
+        Chain.undertow(
+            exchange ->
+                exchange
+                    .getResponseSender()
+                    .send(
+                        "%.0f"
+                            .formatted(
+                                own.get("apprxy.connector.requests")
+                                    .tag("connector", "cellar")
+                                    .gauge()
+                                    .value())));
+    parts.add(origin::stop);
+    Chain chain = new Chain(Chain.portOf(origin), application -> application);
+    parts.add(chain);
+    Connector connector =
+        chain.connect(chain.originPort, settings -> settings.name("cellar").meters(own));
+
+    assertThat(chain.get("/").body()).as("the one that asks").isEqualTo("1");
+
+    connector.close();
+    assertThat(own.get("apprxy.connector.requests").gauge().value()).isZero();
+  }
+
+  @Test
   void connectorThatCloses_leaves_andIsGone() throws Exception {
     Chain chain = chain(tunnel -> tunnel);
     Connector connector = chain.connect(chain.originPort);
