@@ -8,10 +8,12 @@ import io.undertow.util.Headers;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.xnio.IoUtils;
+import org.xnio.XnioExecutor;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -25,6 +27,7 @@ final class EnrolmentHandler {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
   private static final JsonMapper JSON = new JsonMapper();
   private static final int MAX_BODY = 16 * 1024;
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private final Authority authority;
   private final Events events;
@@ -100,11 +103,28 @@ final class EnrolmentHandler {
           exchange, new GatewayException(ErrorCode.BODY_TOO_LARGE, "more than " + MAX_BODY));
       return;
     }
+    limitTime(exchange);
     Receiver receiver = exchange.getRequestReceiver();
     receiver.setMaxBufferSize(MAX_BODY);
     receiver.receiveFullBytes(
         (received, body) -> received.dispatch(() -> certify(received, body, certifying)),
         this::brokenOff);
+  }
+
+  /** Whoever sends slowly, or reads the answer slowly, holds nothing up for long. */
+  private static void limitTime(HttpServerExchange exchange) {
+    XnioExecutor.Key timeout =
+        exchange
+            .getIoThread()
+            .executeAfter(
+                () -> IoUtils.safeClose(exchange.getConnection()),
+                PATIENCE.toMillis(),
+                TimeUnit.MILLISECONDS);
+    exchange.addExchangeCompleteListener(
+        (completed, next) -> {
+          timeout.remove();
+          next.proceed();
+        });
   }
 
   private void certify(

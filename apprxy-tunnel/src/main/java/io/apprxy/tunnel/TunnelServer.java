@@ -12,7 +12,6 @@ import io.apprxy.forward.AlpnProtocol;
 import io.apprxy.forward.BalancedRoute;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.Listener;
-import io.apprxy.forward.Responses;
 import io.apprxy.forward.Route;
 import io.apprxy.forward.SharedChannel;
 import io.apprxy.observe.Meters;
@@ -77,10 +76,6 @@ import org.xnio.StreamConnection;
 public final class TunnelServer implements Dispatcher, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
   private static final Duration WATCH = Duration.ofSeconds(1);
-
-  /** For a request that is no user's, from its headers to the end of its answer. */
-  private static final Duration PATIENCE = Duration.ofSeconds(10);
-
   private static final Duration FORGET = Duration.ofHours(1);
   private static final int MAX_CONNECTIONS = 4096;
 
@@ -433,7 +428,6 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   // ---- for connectors
 
   private void handle(HttpServerExchange exchange) {
-    Responses.limitTime(exchange, PATIENCE);
     try {
       serve(exchange);
     } catch (GatewayException e) {

@@ -161,11 +161,6 @@ final class RawHttp2 implements AutoCloseable {
     out.flush();
   }
 
-  /** Sends nothing more, and says so; reads on. */
-  void endOutput() throws IOException {
-    socket.shutdownOutput();
-  }
-
   /** The next frame of this type; what comes before it is skipped. */
   Frame await(int type) throws IOException {
     Frame frame = next();
