@@ -120,6 +120,12 @@ public class IsolatingChannel extends Http2Channel {
 
   // ---- frames that are written together
 
+  /** What is to be sent is gathered in these. */
+  @Override
+  public ByteBufferPool getBufferPool() {
+    return new FrameBuffers(super.getBufferPool());
+  }
+
   /**
    * Writes what is queued when the thread has dealt with all events at hand, so that the small
    * frames of many streams share a system call and a TLS record, at both ends. Whatever ends a

@@ -30,7 +30,7 @@ import org.xnio.ssl.SslConnection;
  * threads with others. For the engine. Thread-safe.
  */
 public final class Listener implements AutoCloseable {
-  private static final int BUFFER = 16 * 1024 - 20; // with the overhead of TLS, one record
+  private static final int BUFFER = 16 * 1024; // what a record of TLS holds, as it is read
 
   private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(10);
 

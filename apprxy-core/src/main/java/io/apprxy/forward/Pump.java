@@ -4,7 +4,6 @@ import io.undertow.connector.ByteBufferPool;
 import io.undertow.connector.PooledByteBuffer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,6 +31,8 @@ final class Pump {
   private final ByteBufferPool pool;
   private final Events events;
   private @Nullable PooledByteBuffer buffer;
+  private boolean sourceEnds;
+  private @Nullable IOException sourceFailure;
   private boolean flushDue;
   private boolean ending;
   private boolean done;
@@ -138,27 +139,43 @@ final class Pump {
     if (buffer != null && buffer.getBuffer().hasRemaining()) {
       return write(buffer.getBuffer());
     }
-    int count;
-    try {
-      count = source.read(emptyBuffer());
-    } catch (IOException | RuntimeException e) {
-      flushBeforeBreak();
-      end();
-      events.sourceFailed(asIo(e));
-      return false;
-    }
+    int count = fill(emptyBuffer());
     if (count > 0) {
-      Objects.requireNonNull(buffer).getBuffer().flip();
       events.progress(count);
       return true;
     }
     freeBuffer();
-    if (count < 0) {
+    if (sourceFailure != null) {
+      flushBeforeBreak();
+      end();
+      events.sourceFailed(sourceFailure);
+      return false;
+    }
+    if (sourceEnds) {
       ending = true;
       events.sourceEnded();
       return true;
     }
     return flushAndAwaitSource();
+  }
+
+  /**
+   * Reads until there is nothing at present, or no room: what has come in small pieces goes on in a
+   * large one. How the source ended is told when all that came before is written.
+   */
+  private int fill(ByteBuffer into) {
+    try {
+      while (!sourceEnds && sourceFailure == null && into.hasRemaining()) {
+        int count = source.read(into);
+        if (count == 0) {
+          break;
+        }
+        sourceEnds = count < 0;
+      }
+    } catch (IOException | RuntimeException e) {
+      sourceFailure = asIo(e);
+    }
+    return into.flip().remaining();
   }
 
   private boolean write(ByteBuffer bytes) {
@@ -204,12 +221,10 @@ final class Pump {
    * request again, though the origin has acted on it.
    */
   private void flushBeforeBreak() {
-    if (flushDue) {
-      try {
-        flush();
-      } catch (IOException | RuntimeException e) {
-        LOG.debug("a receiver went away while its stream was broken off", e);
-      }
+    try {
+      flush();
+    } catch (IOException | RuntimeException e) {
+      LOG.debug("a receiver went away while its stream was broken off", e);
     }
   }
 
@@ -254,7 +269,8 @@ final class Pump {
     if (buffer == null) {
       buffer = pool.allocate();
     }
-    return buffer.getBuffer().clear();
+    ByteBuffer empty = buffer.getBuffer().clear();
+    return empty.limit(Math.min(FrameBuffers.SIZE, empty.limit()));
   }
 
   private void freeBuffer() {

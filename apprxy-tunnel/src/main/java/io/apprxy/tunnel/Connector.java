@@ -59,7 +59,7 @@ import org.xnio.XnioWorker;
  */
 public final class Connector implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.connector");
-  private static final int BUFFER = 16 * 1024 - 20; // with a frame's header, one record of TLS
+  private static final int BUFFER = 16 * 1024; // what a record of TLS holds, as it is read
 
   private static final String NO_VERSION = "0.0.0"; // of classes that are in no jar
 

@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -28,10 +29,16 @@ final class FaultyRelay implements AutoCloseable {
   private volatile boolean stalled;
   private volatile long delayNanos;
   private volatile int bytesPerSecond = Integer.MAX_VALUE;
+  private volatile Observer observer = (direction, bytes) -> {};
 
   enum Direction {
     TO_TARGET,
     FROM_TARGET
+  }
+
+  /** Sees what passes; called by a thread for each way of each connection. */
+  interface Observer {
+    void passes(Direction direction, ByteBuffer bytes);
   }
 
   /** Of one connection: it is cut when so much has gone this way. */
@@ -49,6 +56,10 @@ final class FaultyRelay implements AutoCloseable {
 
   int port() {
     return listening.getLocalPort();
+  }
+
+  void observe(Observer whoever) {
+    observer = whoever;
   }
 
   /** Both ways, of what passes from now on. */
@@ -187,6 +198,7 @@ final class FaultyRelay implements AutoCloseable {
         int count = from.getInputStream().read(buffer);
         while (count >= 0) {
           pass(count);
+          observer.passes(direction, ByteBuffer.wrap(buffer, 0, count));
           long left = cutHere ? cut.after - passed.get() : Long.MAX_VALUE;
           to.getOutputStream().write(buffer, 0, (int) Math.min(count, left));
           passed.addAndGet(count);
