@@ -51,9 +51,16 @@ public final class Benchmark implements Callable<Integer> {
 
   @Option(
       names = "--warm-up",
-      defaultValue = "10",
+      defaultValue = "5",
       description = "Seconds of load before each measurement. Default: ${DEFAULT-VALUE}")
   private int warmUp;
+
+  @Option(
+      names = "--jvm-warm-up",
+      defaultValue = "60",
+      description =
+          "Seconds of load before the first measurement of what runs on a JVM, which compiles meanwhile. Default: ${DEFAULT-VALUE}")
+  private int jvmWarmUp;
 
   @Option(
       names = "--java",
@@ -113,6 +120,9 @@ public final class Benchmark implements Callable<Integer> {
       DemoBrowser client = new DemoBrowser(bed.certificates.trust());
       if (running.cookie() == null) {
         bed.await(() -> client.open(running.url(BenchmarkWorkload.SMALL)).statusCode());
+      }
+      if (jvmWarmUp > 0 && contender.platform != BenchmarkContender.Platform.NATIVE) {
+        BenchmarkWorkload.GET_64.run(bed, running, jvmWarmUp);
       }
       for (BenchmarkWorkload workload : workloads) {
         System.out.println(workload + ": " + table.add(tryToMeasure(bed, running, name, workload)));

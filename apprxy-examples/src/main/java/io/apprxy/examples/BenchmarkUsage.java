@@ -57,7 +57,8 @@ final class BenchmarkUsage {
    * nothing, so that what is alive in it is added: only differences of this figure mean something.
    */
   long heldMemory() {
-    return sum(pid -> status(pid, "VmRSS") + liveHeap(pid));
+    return sum(
+        pid -> liveHeap(pid) + status(pid, "VmRSS")); // what a collection gives back is gone then
   }
 
   private Stream<ProcessHandle> all() {

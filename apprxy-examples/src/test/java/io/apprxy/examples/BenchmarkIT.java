@@ -27,7 +27,8 @@ class BenchmarkIT {
             "--only=nginx,apprxy",
             "--workloads=get-64,http2,upload,websocket",
             "--seconds=1",
-            "--warm-up=0")) {
+            "--warm-up=0",
+            "--jvm-warm-up=0")) {
       benchmark.awaitEnd();
 
       Matcher row = ROW.matcher(benchmark.output());
