@@ -47,6 +47,7 @@ final class Http2Pool implements OriginConnections {
 
   private final class Attempt implements OriginConnections.Attempt {
     private final @Nullable Http2OriginConnection avoided;
+    private @Nullable Local local;
     private @Nullable Http2OriginConnection connection;
     private boolean turnedAway;
 
@@ -82,9 +83,15 @@ final class Http2Pool implements OriginConnections {
 
     @Override
     public void open(HttpServerExchange exchange, Opened opened) {
-      locals
-          .computeIfAbsent(exchange.getIoThread(), Local::new)
-          .open(new Waiting(this, exchange, opened));
+      local = locals.computeIfAbsent(exchange.getIoThread(), Local::new);
+      local.open(new Waiting(this, exchange, opened));
+    }
+
+    @Override
+    public void cancel() {
+      if (local != null) {
+        local.leave(this);
+      }
     }
   }
 
@@ -113,6 +120,18 @@ final class Http2Pool implements OriginConnections {
       }
       waiting.add(request);
       connect(request.exchange);
+    }
+
+    /** One that waits has ended, and makes room for another to wait. */
+    void leave(Attempt attempt) {
+      for (Waiting request : waiting) {
+        if (request.attempt == attempt) {
+          waiting.remove(request);
+          request.opened.failed(
+              new GatewayException(ErrorCode.CLIENT_GONE, "the request ended while it waited"));
+          return;
+        }
+      }
     }
 
     /** On the connection with the fewest requests, if one has room. */

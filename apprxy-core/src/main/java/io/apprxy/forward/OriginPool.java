@@ -70,6 +70,7 @@ final class OriginPool implements OriginConnections {
   /** One attempt. Confined to its request. */
   private final class Attempt implements OriginConnections.Attempt {
     private final boolean onFreshConnection;
+    private @Nullable Local local;
     private boolean reused;
 
     private Attempt(boolean onFreshConnection) {
@@ -98,36 +99,60 @@ final class OriginPool implements OriginConnections {
 
     @Override
     public void open(HttpServerExchange exchange, Opened opened) {
-      locals.computeIfAbsent(exchange.getIoThread(), Local::new).open(this, exchange, opened);
+      local = locals.computeIfAbsent(exchange.getIoThread(), Local::new);
+      local.open(new Waiting(this, exchange, opened));
+    }
+
+    @Override
+    public void cancel() {
+      if (local != null) {
+        local.leave(this);
+      }
     }
   }
+
+  private record Waiting(Attempt attempt, HttpServerExchange exchange, Route.Opened opened) {}
 
   /** The connections of one I/O thread; only that thread calls. */
   private final class Local {
     private final XnioIoThread thread;
     private final Deque<Pooled> idle = new ArrayDeque<>();
-    private final Deque<Runnable> waiting = new ArrayDeque<>();
+    private final Deque<Waiting> waiting = new ArrayDeque<>();
     private int open;
     private boolean sweeping;
+    private boolean serving;
+    private int turns;
 
     Local(XnioIoThread thread) {
       this.thread = thread;
     }
 
-    void open(Attempt attempt, HttpServerExchange exchange, Route.Opened opened) {
-      Pooled kept = attempt.onFreshConnection ? null : pollIdle();
+    void open(Waiting request) {
+      Pooled kept = request.attempt.onFreshConnection ? null : pollIdle();
       if (kept != null) {
-        attempt.reused = true;
-        opened.opened(kept);
+        request.attempt.reused = true;
+        request.opened.opened(kept);
       } else if (open < MAX_OPEN) {
         open++;
-        resolveAndConnect(exchange, opened);
+        resolveAndConnect(request.exchange, request.opened);
       } else if (waiting.size() < MAX_WAITING) {
-        waiting.add(() -> open(attempt, exchange, opened));
+        waiting.add(request);
       } else {
-        opened.failed(
+        request.opened.failed(
             new GatewayException(
                 ErrorCode.ORIGIN_OVERLOADED, MAX_WAITING + " requests wait for " + origin));
+      }
+    }
+
+    /** One that waits has ended, and makes room for another to wait. */
+    void leave(Attempt attempt) {
+      for (Waiting request : waiting) {
+        if (request.attempt == attempt) {
+          waiting.remove(request);
+          request.opened.failed(
+              new GatewayException(ErrorCode.CLIENT_GONE, "the request ended while it waited"));
+          return;
+        }
       }
     }
 
@@ -170,10 +195,26 @@ final class OriginPool implements OriginConnections {
       serveNext();
     }
 
+    /**
+     * Gives one of those that wait its turn. It may pass it on at once, as do all whose connections
+     * fail at once: in a loop, since there may be a thousand of them.
+     */
     private void serveNext() {
-      Runnable next = waiting.poll();
-      if (next != null) {
-        next.run();
+      turns++;
+      if (serving) {
+        return;
+      }
+      serving = true;
+      try {
+        while (turns > 0) {
+          turns--;
+          Waiting next = waiting.poll();
+          if (next != null) {
+            open(next);
+          }
+        }
+      } finally {
+        serving = false;
       }
     }
 
