@@ -152,6 +152,11 @@ public enum ErrorCode {
       "APX-707", 409, "This key was certified before.", "Make a new key for each certificate."),
   TOO_MANY_ATTEMPTS(
       "APX-708", 429, "There were too many attempts from this address.", "Try again in a minute."),
+  TOO_MANY_CONNECTIONS(
+      "APX-709",
+      429,
+      "This connector has more connections than a gateway takes of one.",
+      "Set connections(…) lower; see that nothing else runs with a copy of its identity."),
   CONNECTOR_OUTDATED(
       "APX-711",
       403,

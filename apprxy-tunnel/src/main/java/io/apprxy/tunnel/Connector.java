@@ -538,7 +538,10 @@ public final class Connector implements AutoCloseable {
       return this;
     }
 
-    /** How many connections to each address of a gateway, 1 to 64. Default: 4. */
+    /**
+     * How many connections to each address of a gateway, 1 to 64; a gateway takes up to 256 of one
+     * connector. Default: 4.
+     */
     public Builder connections(int number) {
       if (number < 1 || number > 64) {
         throw new IllegalArgumentException("connections must be 1 to 64: " + number);

@@ -79,6 +79,15 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private static final Duration FORGET = Duration.ofHours(1);
   private static final int MAX_CONNECTIONS = 4096;
 
+  /**
+   * Of one connector: it may have 64 to each address of the gateway, of which there may be two, and
+   * while it replaces them there are more.
+   */
+  private static final int MAX_CONNECTIONS_OF_ONE = 256;
+
+  /** Peers that are told why they are not taken, and may be slow to hear it. */
+  private static final int MAX_REFUSALS = 256;
+
   private final Builder settings;
   private final AssertionIssuer assertions;
   private final Authority authority;
@@ -86,8 +95,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private final TunnelEvents events;
   private final EnrolmentHandler enrolment;
 
-  /** All that are open, those of peers that are not known yet, too. */
+  /** Of peers that have proved who they are. */
   private final Set<TunnelConnection> connections = ConcurrentHashMap.newKeySet();
+
+  /** Those that are told why they are not taken, whoever they are. */
+  private final Set<TunnelConnection> refusals = ConcurrentHashMap.newKeySet();
 
   private final ConcurrentMap<Key, RemoteConnector> connectors = new ConcurrentHashMap<>();
   private final Object changes = new Object();
@@ -517,14 +529,15 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       TunnelConnection connection =
           new TunnelConnection(SharedChannel.open(stream, buffers, arrived, true, Wire.HTTP2));
       connection.onClose(() -> gone(connection));
-      connections.add(connection);
-      if (closing || connections.size() > MAX_CONNECTIONS) {
-        connection.close();
-        return;
-      }
       try {
         ConnectorCertificate peer = admission.admit(session);
         connection.admitted(peer);
+        connections.add(connection);
+        if (closing || connections.size() > MAX_CONNECTIONS) {
+          connection.close();
+          return;
+        }
+        requireFewConnections(connection, peer);
         admission.check(peer); // it may have been revoked before it was known here
       } catch (GatewayException e) {
         refuse(connection, e);
@@ -545,6 +558,22 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     } catch (IOException e) {
       LOG.debug("a peer went away while it connected", e);
       IoUtils.safeClose(stream);
+    }
+  }
+
+  /** One connector must not keep out the others. */
+  private void requireFewConnections(TunnelConnection added, ConnectorCertificate peer) {
+    long open =
+        connections.stream()
+            .map(TunnelConnection::certificate)
+            .filter(other -> other != null && other.id().equals(peer.id()))
+            .count();
+    if (open > settings.maxConnectionsOfOne) {
+      connections.remove(added);
+      throw new GatewayException(
+          ErrorCode.TOO_MANY_CONNECTIONS,
+          "connector %s of group %s has %d connections already"
+              .formatted(peer.id(), peer.group(), settings.maxConnectionsOfOne));
     }
   }
 
@@ -698,11 +727,17 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         owner == null ? "" : owner.group,
         owner == null ? "" : owner.id,
         connection + ": " + cause.getMessage());
-    connection.refuse(Refusal.of(cause));
+    refusals.add(connection);
+    if (closing || refusals.size() > settings.maxRefusals) {
+      connection.close();
+    } else {
+      connection.refuse(Refusal.of(cause));
+    }
   }
 
   private void gone(TunnelConnection connection) {
     connections.remove(connection);
+    refusals.remove(connection);
     RemoteConnector owner = connection.owner();
     if (owner != null) {
       RemoteConnector left =
@@ -770,10 +805,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
    * takes no new request; what it carries goes on while the connector has others that are valid.
    */
   private void watch(TunnelConnection connection) {
-    ConnectorCertificate certificate = connection.certificate();
-    if (certificate == null) {
-      return; // it is being refused
-    }
+    ConnectorCertificate certificate = Objects.requireNonNull(connection.certificate());
     try {
       admission.check(certificate);
     } catch (GatewayException e) {
@@ -809,6 +841,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
       Thread.currentThread().interrupt();
     }
     connections.forEach(TunnelConnection::close);
+    refusals.forEach(TunnelConnection::close);
     if (watch != null) {
       watch.shutdownNow();
     }
@@ -855,6 +888,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     private KeyManager @Nullable [] keys;
     private final Set<String> groups = new LinkedHashSet<>();
     private @Nullable Path state;
+    private int maxConnectionsOfOne = MAX_CONNECTIONS_OF_ONE;
+    private int maxRefusals = MAX_REFUSALS;
     private Duration certificateLifetime = Duration.ofHours(24);
     private final Map<String, String> regions = new HashMap<>();
     private @Nullable String region;
@@ -868,6 +903,13 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     private boolean updateOnlyConnector;
 
     private Builder() {}
+
+    /** For tests: the bounds of what one peer, or many that are refused, may take. */
+    Builder bounds(int connectionsOfOne, int refusals) {
+      maxConnectionsOfOne = connectionsOfOne;
+      maxRefusals = refusals;
+      return this;
+    }
 
     /** The address to listen on. Default: {@code 0.0.0.0}, every interface. */
     public Builder host(String address) {

@@ -52,7 +52,8 @@ class HostileConnectorIT {
           Chain.portOf(origin),
           application ->
               application.loadBalancing(
-                  LoadBalancing.builder().algorithm(Algorithm.ROUND_ROBIN).build()));
+                  LoadBalancing.builder().algorithm(Algorithm.ROUND_ROBIN).build()),
+          tunnel -> tunnel.bounds(16, 16));
 
   @TempDir private Path directory;
   private Connector good;
@@ -217,11 +218,13 @@ class HostileConnectorIT {
   }
 
   private Socket dial() throws Exception {
-    SSLContext enrolled =
-        chain.tls.client(
-            TestPeer.enrolled(
-                chain.tls, chain.tunnel.port(), chain.tunnel.createEnrolmentToken("default")));
-    return RawHttp2.connect(enrolled, chain.tunnel.port(), Dialer.REVERSE_HTTP2);
+    return RawHttp2.connect(enrolled(), chain.tunnel.port(), Dialer.REVERSE_HTTP2);
+  }
+
+  private SSLContext enrolled() throws Exception {
+    return chain.tls.client(
+        TestPeer.enrolled(
+            chain.tls, chain.tunnel.port(), chain.tunnel.createEnrolmentToken("default")));
   }
 
   private static byte[] answer(int stream, int flags, String status, String name, String value) {
@@ -230,6 +233,71 @@ class HostileConnectorIT {
     RawHttp2.header(block, name, value);
     return RawHttp2.frame(
         RawHttp2.HEADERS, RawHttp2.END_HEADERS | flags, stream, block.toByteArray());
+  }
+
+  // ---- how often it connects
+
+  @Test
+  void peersWithoutACertificate_areTurnedAwayWithoutWords_whenTooManyDoNotListen()
+      throws Exception {
+    List<RawHttp2> deaf = new ArrayList<>();
+    try {
+      boolean told = true;
+      while (told && deaf.size() < 100) {
+        RawHttp2 next =
+            new RawHttp2(
+                RawHttp2.connect(chain.tls.client(), chain.tunnel.port(), Dialer.REVERSE_HTTP2));
+        deaf.add(next);
+        told = hearsARequest(next);
+      }
+      assertThat(told).as("whether even the last of %s was told", deaf.size()).isFalse();
+      assertThat(deaf).as("those that were told, and one").hasSizeGreaterThan(16);
+      assertGoodServes();
+      chain.connect(chain.originPort);
+    } finally {
+      for (RawHttp2 each : deaf) {
+        each.close();
+      }
+    }
+  }
+
+  @Test
+  void connectorWithTooManyConnections_isRefusedMore_andOthersAreNot() throws Exception {
+    SSLContext identity = enrolled();
+    List<RawHttp2> many = new ArrayList<>();
+    try {
+      while (many.size() < 100 && refused().isEmpty()) {
+        RawHttp2 next =
+            new RawHttp2(RawHttp2.connect(identity, chain.tunnel.port(), Dialer.REVERSE_HTTP2));
+        many.add(next);
+        hearsARequest(next);
+      }
+      assertThat(refused()).singleElement().asString().contains("has 16 connections already");
+      assertThat(many).hasSizeGreaterThan(16);
+      assertGoodServes();
+      chain.connect(chain.originPort);
+    } finally {
+      for (RawHttp2 each : many) {
+        each.close();
+      }
+    }
+  }
+
+  private List<String> refused() {
+    return chain.tunnelEvents.stream()
+        .filter(event -> event.type() == TunnelEvent.Type.REFUSED)
+        .map(TunnelEvent::detail)
+        .toList();
+  }
+
+  /** Whether the gateway says something on this connection before it closes it. */
+  private static boolean hearsARequest(RawHttp2 connection) {
+    try {
+      connection.serve();
+      return true;
+    } catch (IOException closed) {
+      return false;
+    }
   }
 
   // ---- what it says, and does not say
