@@ -10,6 +10,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
@@ -63,6 +64,9 @@ final class Enrolment implements AutoCloseable {
 
   /** What is wrong with the identity, so that only a token helps; null if nothing is. */
   private volatile @Nullable String lapsed;
+
+  /** What the thread waits for, or has waited for. */
+  private volatile CompletableFuture<?> awaited = CompletableFuture.completedFuture(null);
 
   // of the thread
   private Instant renewAt = Instant.MAX;
@@ -283,7 +287,7 @@ final class Enrolment implements AutoCloseable {
 
   /**
    * What a gateway answers: the first that neither fails nor is out of order. Null, after having
-   * said so, if there is no answer.
+   * said so, if there is no answer; null, too, if this is closed meanwhile.
    */
   private Call.@Nullable Answer call(
       Collection<URI> asked, SSLContext with, String path, String json)
@@ -292,7 +296,7 @@ final class Enrolment implements AutoCloseable {
     Call.Answer last = null;
     for (URI gateway : asked) {
       try {
-        last = gateways.post(gateway, with, path, json).get(CALL.toMillis(), TimeUnit.MILLISECONDS);
+        last = await(gateways.post(gateway, with, path, json));
         if (last.status() < 500) {
           return last;
         }
@@ -301,6 +305,8 @@ final class Enrolment implements AutoCloseable {
         trouble = String.valueOf(cause == null ? e.getMessage() : cause.getMessage());
       } catch (TimeoutException e) {
         trouble = "gateway " + gateway + " does not answer";
+      } catch (CancellationException closed) {
+        return null;
       }
     }
     if (last == null) {
@@ -308,6 +314,15 @@ final class Enrolment implements AutoCloseable {
       later();
     }
     return last;
+  }
+
+  private Call.Answer await(CompletableFuture<Call.Answer> asked)
+      throws InterruptedException, ExecutionException, TimeoutException {
+    awaited = asked;
+    if (thread.isShutdown()) {
+      asked.cancel(false); // close() may have looked before
+    }
+    return asked.get(CALL.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   private void take(ConnectorIdentity.Request request, String answer) {
@@ -374,5 +389,6 @@ final class Enrolment implements AutoCloseable {
   @Override
   public void close() {
     thread.shutdown(); // an identity that is just being kept in its file is kept
+    awaited.cancel(false); // it may never come, as the connector's threads end now
   }
 }

@@ -225,6 +225,19 @@ class EnrolmentTest {
   }
 
   @Test
+  void closing_endsTheThread_thoughAGatewayDoesNotAnswer() throws Exception {
+    wire.silent = true;
+    Enrolment enrolment = start(this::token);
+    Thread thread = wire.asking.poll(30, TimeUnit.SECONDS);
+    enrolment.close();
+
+    thread.join(Duration.ofSeconds(30).toMillis());
+    assertThat(thread.isAlive()).isFalse();
+    assertThat(wire.asking).as("further gateways that were asked").isEmpty();
+    assertThat(troubles).isEmpty();
+  }
+
+  @Test
   void fileThatOthersMayRead_isRefused() throws Exception {
     start(this::token);
     change();
@@ -303,6 +316,8 @@ class EnrolmentTest {
     final List<ConnectorCertificate> presented = new ArrayList<>();
     volatile Set<URI> outOfOrder = Set.of();
     volatile boolean shownToStrangers;
+    volatile boolean silent;
+    final BlockingQueue<Thread> asking = new LinkedBlockingQueue<>();
     volatile Supplier<ConnectorCertificate> identity;
 
     @Override
@@ -318,6 +333,10 @@ class EnrolmentTest {
     @Override
     public CompletableFuture<Call.Answer> post(
         URI gateway, SSLContext tls, String path, String json) {
+      if (silent) {
+        asking.add(Thread.currentThread());
+        return new CompletableFuture<>();
+      }
       if (!broken.isEmpty()) {
         boolean last = gateway.equals(path.equals(ENROL) ? SECOND : ADVERTISED);
         String why = last ? broken.remove() : broken.peek();
