@@ -59,6 +59,7 @@ public final class LastHop implements AutoCloseable {
   // Both are bounded by the applications that are published.
   private final ConcurrentMap<PoolKey, OriginConnections> pools = new ConcurrentHashMap<>();
   private final ConcurrentMap<Application, Origin> origins = new ConcurrentHashMap<>();
+  private boolean closed;
 
   /** What is the same for all requests of an application. */
   private record Origin(UrlMapping mapping, OriginInstances instances) {}
@@ -167,9 +168,13 @@ public final class LastHop implements AutoCloseable {
     return origin == null ? List.of() : origin.instances.balancer().states();
   }
 
-  /** Closes the connections that are not in use, and checks the health of origins no more. */
+  /**
+   * Closes the connections that are not in use, and checks the health of origins no more. A request
+   * that comes later is refused if it would begin that again.
+   */
   @Override
-  public void close() {
+  public synchronized void close() {
+    closed = true;
     origins.values().forEach(origin -> origin.instances.close());
     pools.values().forEach(OriginConnections::close);
   }
@@ -184,6 +189,10 @@ public final class LastHop implements AutoCloseable {
     Origin known = origins.get(application);
     if (known != null) {
       return known;
+    }
+    if (closed) {
+      throw new GatewayException(
+          ErrorCode.SHUTTING_DOWN, "a request for " + application.id() + " came after the end");
     }
     List<Application> versions =
         origins.keySet().stream().filter(other -> other.id().equals(application.id())).toList();
