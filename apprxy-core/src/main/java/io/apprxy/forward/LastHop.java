@@ -31,6 +31,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.function.Predicate;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import org.xnio.OptionMap;
@@ -56,8 +57,9 @@ public final class LastHop implements AutoCloseable {
   private final SignOn signOn;
   private final UndertowXnioSsl tls;
   private final Meters meters;
-  // Both are bounded by the applications that are published.
+  // By the origins that a gateway publishes, or that a connector allows.
   private final ConcurrentMap<PoolKey, OriginConnections> pools = new ConcurrentHashMap<>();
+  // By the applications that are published, or that retain(…) is told of.
   private final ConcurrentMap<Application, Origin> origins = new ConcurrentHashMap<>();
   private boolean closed;
 
@@ -166,6 +168,14 @@ public final class LastHop implements AutoCloseable {
   public List<EndpointState> states(Application application) {
     Origin origin = origins.get(application);
     return origin == null ? List.of() : origin.instances.balancer().states();
+  }
+
+  /**
+   * Forgets the applications that are of no use any more, and checks their origins no longer. What
+   * is under way for them goes on.
+   */
+  public synchronized void retain(Predicate<Application> used) {
+    origins.keySet().stream().filter(used.negate()).forEach(this::forget);
   }
 
   /**

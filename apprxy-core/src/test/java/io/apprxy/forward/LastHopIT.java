@@ -25,9 +25,11 @@ import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -88,7 +90,34 @@ class LastHopIT {
     assertThat(lastHop.states(application)).isEmpty();
   }
 
+  @Test
+  void applicationThatIsOfNoUseAnyMore_isForgotten_andItsOriginCheckedNoLonger() throws Exception {
+    Application old = serveOnce("/a");
+    Application present = serveOnce("/b");
+
+    lastHop.retain(present::equals);
+    assertThat(lastHop.states(old)).isEmpty();
+    assertThat(lastHop.states(present)).hasSize(1);
+    for (int inARow = 0; inARow < 10; ) {
+      inARow = check().equals("/b") ? inARow + 1 : 0;
+    }
+  }
+
   // ---- parts
+
+  private Application serveOnce(String checkPath) throws Exception {
+    Application served = checkedBy(checkPath);
+    application = served;
+    assertThat(get().body()).isEqualTo("served");
+    while (!check().equals(checkPath)) {
+      // the checks of another
+    }
+    return served;
+  }
+
+  private String check() throws InterruptedException {
+    return Objects.requireNonNull(checks.poll(30, TimeUnit.SECONDS), "no check");
+  }
 
   private void serve(HttpServerExchange exchange) {
     lastHop.serve(

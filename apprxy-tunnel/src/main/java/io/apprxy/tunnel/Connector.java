@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.Application;
 import io.apprxy.SignOn;
 import io.apprxy.forward.LastHop;
 import io.apprxy.observe.Meters;
@@ -28,9 +29,11 @@ import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
@@ -72,6 +75,9 @@ public final class Connector implements AutoCloseable {
 
   /** Guarded by itself; notified of every change. */
   private final Set<Link> connected = new HashSet<>();
+
+  /** The applications that gateways have configured, by connection; guarded by itself. */
+  private final Map<Link, Set<Application>> configured = new HashMap<>();
 
   /** What was last wrong. */
   private final AtomicReference<String> trouble = new AtomicReference<>("");
@@ -362,6 +368,15 @@ public final class Connector implements AutoCloseable {
     }
   }
 
+  /** Takes it, and forgets the applications that no connection's configuration names any more. */
+  void configured(Link link, Configuration configuration) {
+    synchronized (configured) {
+      configured.put(link, Set.copyOf(configuration.applications()));
+      lastHop.retain(
+          application -> configured.values().stream().anyMatch(all -> all.contains(application)));
+    }
+  }
+
   void serves(Link link, Configuration configuration) {
     boolean first;
     synchronized (connected) {
@@ -405,7 +420,11 @@ public final class Connector implements AutoCloseable {
     }
   }
 
+  /** What it was configured with is kept until the next configuration: it may well be the same. */
   void disconnected(Link link) {
+    synchronized (configured) {
+      configured.remove(link);
+    }
     synchronized (connected) {
       connected.remove(link);
       connected.notifyAll();

@@ -215,6 +215,9 @@ final class Link implements Node.Connection {
     @Override
     public void configured(Configuration taken) {
       configuration = taken;
+      if (!ended) {
+        connector.configured(Link.this, taken);
+      }
       if (useful) {
         owner.serves(Link.this, taken);
       }

@@ -2,6 +2,9 @@ package io.apprxy.tunnel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.apprxy.Application;
+import io.apprxy.LoadBalancing;
+import io.apprxy.LoadBalancing.HealthCheck;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.undertow.Undertow;
 import io.undertow.server.HttpHandler;
@@ -70,6 +73,50 @@ class ConnectorsIT {
   }
 
   /** Or whoever waits for it, and closes another one then, could leave the gateway with none. */
+  /** A gateway that was broken into could have a connector keep, and check, whatever it names. */
+  @Test
+  void applicationThatIsConfiguredNoMore_isForgotten_andItsOriginCheckedNoLonger()
+      throws Exception {
+    BlockingQueue<String> checks = new LinkedBlockingQueue<>();
+    Undertow origin =
+        Chain.undertow(
+            exchange -> {
+              if (!exchange.getRequestURI().equals("/")) {
+                checks.add(exchange.getRequestURI());
+              }
+              exchange.getResponseSender().send("served");
+            });
+    parts.add(origin::stop);
+    Chain chain = new Chain(Chain.portOf(origin), application -> checkedBy(application, "/old"));
+    parts.add(chain);
+    chain.connect(chain.originPort);
+    assertThat(chain.get("/").body()).isEqualTo("served");
+    assertThat(checks.poll(30, TimeUnit.SECONDS)).isEqualTo("/old");
+
+    chain.tunnel.publish(
+        List.of(
+            checkedBy(
+                    Application.builder("app")
+                        .externalUrl("http://localhost:" + chain.port + "/")
+                        .internalUrl("http://127.0.0.1:" + chain.originPort + "/")
+                        .connectorGroup("default")
+                        .assignEveryone(),
+                    "/new")
+                .build()));
+    for (int inARow = 0; inARow < 10; ) {
+      assertThat(chain.get("/").body()).isEqualTo("served");
+      String check = checks.poll(1, TimeUnit.SECONDS); // none before the first request for the new
+      inARow = "/new".equals(check) ? inARow + 1 : 0;
+    }
+  }
+
+  private static Application.Builder checkedBy(Application.Builder application, String path) {
+    return application.loadBalancing(
+        LoadBalancing.builder()
+            .healthCheck(HealthCheck.of(path).every(Duration.ofMillis(100), Duration.ofSeconds(5)))
+            .build());
+  }
+
   @Test
   void connector_isConnected_onlyOnceTheGatewaySendsRequestsToIt() throws Exception {
     CompletableFuture<Connector> started = new CompletableFuture<>();
