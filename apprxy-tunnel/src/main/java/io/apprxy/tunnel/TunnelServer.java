@@ -147,11 +147,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   /**
    * Opens the listener.
    *
-   * @throws IllegalStateException if it was started before
+   * @throws IllegalStateException if it was started or closed before
    */
   public synchronized TunnelServer start() {
-    if (listener != null) {
-      throw new IllegalStateException("the tunnel server was started before");
+    if (listener != null || closing) {
+      throw new IllegalStateException("the tunnel server was started or closed before");
     }
     listener =
         Listener.open(

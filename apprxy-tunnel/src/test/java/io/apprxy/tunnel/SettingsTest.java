@@ -151,6 +151,17 @@ class SettingsTest {
         .hasMessageContaining("group(");
   }
 
+  @Test
+  void tunnelServer_thatWasClosed_isNotStarted() {
+    TunnelServer tunnel =
+        TunnelServer.builder().host("127.0.0.1").port(0).tls(KEYS).group("corp").build();
+    tunnel.close();
+
+    assertThatThrownBy(tunnel::start)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("closed before");
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {-1, 65_536})
   void port_outOfBounds_isRefused(int port) {
