@@ -95,7 +95,7 @@ enum BenchmarkContender {
         Class.forName("com.hsbc.cranker.mucranker.CrankerRouter");
       } catch (ClassNotFoundException e) {
         throw new IOException(
-            "cranker is not on the class path: add -Dexec.classpathScope=compile, or leave it out with --only",
+            "cranker is not on the class path: add -Dexec.classpathScope=test, or leave it out with --only",
             e);
       }
       int port = BenchmarkBed.freePort();
