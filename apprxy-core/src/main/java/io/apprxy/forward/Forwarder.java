@@ -93,6 +93,12 @@ public final class Forwarder {
     return forwarding == null || forwarding.hasSentNothing();
   }
 
+  /** Whether the response is the origin's, or will be, and no answer of our own. */
+  static boolean isForwarded(HttpServerExchange exchange) {
+    Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
+    return forwarding != null && forwarding.answersOrMay();
+  }
+
   /** What was read of the body of a request so far; 0 if it was not forwarded. */
   public static long bytesReceived(HttpServerExchange exchange) {
     Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);

@@ -107,6 +107,10 @@ final class Forwarding {
     return bytesReceived;
   }
 
+  boolean answersOrMay() {
+    return responseBegun || !ended;
+  }
+
   boolean hasSentNothing() {
     return !sentSomething;
   }

@@ -3,10 +3,12 @@ package io.apprxy.forward;
 import io.undertow.UndertowOptions;
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.connector.PooledByteBuffer;
+import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.server.ConnectorStatistics;
 import io.undertow.server.DelegateOpenListener;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.protocol.http2.Http2ReceiveListener;
+import java.time.Duration;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -24,6 +26,9 @@ import org.xnio.XnioExecutor;
 final class Http2Connections implements DelegateOpenListener {
   /** A page that is left resets what it was loading, up to all streams. */
   private static final int MAX_RESETS = 1_000;
+
+  /** An answer of our own that waits for its window is given up in twice that time at most. */
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private final Set<IsolatingChannel> open = ConcurrentHashMap.newKeySet();
   private final ByteBufferPool buffers;
@@ -68,6 +73,7 @@ final class Http2Connections implements DelegateOpenListener {
                 channel.watching(Objects.requireNonNull(handler)), options, bufferSize, null));
     channel.resumeReceives();
     awaitFirstRequest(channel);
+    watchAnswers(channel);
   }
 
   /** Undertow's own limit, which is the same, begins when a request has ended. */
@@ -85,6 +91,26 @@ final class Http2Connections implements DelegateOpenListener {
                 limit,
                 TimeUnit.MILLISECONDS);
     channel.addCloseTask(closed -> timeout.remove());
+  }
+
+  /**
+   * Undertow would wait ten minutes for a window. One timer for all streams, which may be many in a
+   * flood.
+   */
+  private static void watchAnswers(IsolatingChannel channel) {
+    XnioExecutor.Key watch =
+        channel
+            .getIoThread()
+            .executeAtInterval(
+                () -> {
+                  if (channel.hasStalled()) {
+                    channel.sendGoAway(Http2Channel.ERROR_ENHANCE_YOUR_CALM);
+                    IoUtils.safeClose(channel);
+                  }
+                },
+                PATIENCE.toMillis(),
+                TimeUnit.MILLISECONDS);
+    channel.addCloseTask(closed -> watch.remove());
   }
 
   @Override

@@ -9,6 +9,7 @@ import io.undertow.protocols.http2.Http2Channel;
 import io.undertow.protocols.http2.Http2HeadersStreamSinkChannel;
 import io.undertow.protocols.http2.Http2PingStreamSourceChannel;
 import io.undertow.protocols.http2.Http2RstStreamStreamSourceChannel;
+import io.undertow.protocols.http2.Http2StreamSinkChannel;
 import io.undertow.protocols.http2.Http2StreamSourceChannel;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
@@ -16,6 +17,7 @@ import io.undertow.server.protocol.framed.FrameHeaderData;
 import io.undertow.util.HeaderMap;
 import java.io.IOException;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
@@ -57,8 +59,8 @@ public class IsolatingChannel extends Http2Channel {
 
   private boolean goesAway;
 
-  /** The stream of the request that is handed on next. */
-  private int opened;
+  /** That of the request that is handed on next. */
+  private @Nullable Http2StreamSourceChannel opened;
 
   /**
    * @param largestWindow what a stream may have under way at most
@@ -115,7 +117,7 @@ public class IsolatingChannel extends Http2Channel {
 
   /** Whether there was a request at all. */
   final boolean hasOpenedStream() {
-    return opened != 0;
+    return opened != null;
   }
 
   // ---- frames that are written together
@@ -187,8 +189,9 @@ public class IsolatingChannel extends Http2Channel {
    */
   public final HttpHandler watching(HttpHandler handler) {
     return exchange -> {
-      int stream = opened;
-      waiting.put(stream, cause -> clientLeft(exchange));
+      Http2StreamSourceChannel request = Objects.requireNonNull(opened);
+      int stream = request.getStreamId();
+      waiting.put(stream, new Served(exchange, request.getResponseChannel()));
       exchange.addExchangeCompleteListener(
           (completed, next) -> {
             forget(stream);
@@ -198,8 +201,43 @@ public class IsolatingChannel extends Http2Channel {
     };
   }
 
-  private void clientLeft(HttpServerExchange request) {
-    getIoThread().execute(() -> Forwarder.clientLeft(request));
+  /** A request of the peer's. Confined to the I/O thread. */
+  private final class Served implements Waiting {
+    private final HttpServerExchange exchange;
+    private final Http2StreamSinkChannel answer;
+    private boolean waits;
+
+    Served(HttpServerExchange exchange, Http2StreamSinkChannel answer) {
+      this.exchange = exchange;
+      this.answer = answer;
+    }
+
+    @Override
+    public void ended(StreamEndedException cause) {
+      getIoThread().execute(() -> Forwarder.clientLeft(exchange));
+    }
+
+    /** Whether it waits to be sent now, and did when this was asked last. */
+    boolean hasWaited() {
+      boolean before = waits;
+      waits = answer.isReadyForFlush() && !Forwarder.isForwarded(exchange);
+      return before && waits;
+    }
+  }
+
+  /**
+   * Whether the peer has left us no room for an answer of our own, a page at most, since this was
+   * asked last. What is forwarded may wait for as long as its application says. Called on the I/O
+   * thread, from time to time.
+   */
+  final boolean hasStalled() {
+    boolean stalled = false;
+    for (Waiting each : waiting.values()) {
+      if (each instanceof Served served && served.hasWaited()) {
+        stalled = true; // the others are asked, too: they remember
+      }
+    }
+    return stalled;
   }
 
   /** Has somebody told if the peer ends the stream, until {@link #forget}. */
@@ -277,7 +315,7 @@ public class IsolatingChannel extends Http2Channel {
   }
 
   private @Nullable AbstractHttp2StreamSourceChannel accept(Http2StreamSourceChannel stream) {
-    opened = stream.getStreamId();
+    opened = stream;
     String status = stream.getHeaders().getFirst(STATUS);
     if (!isClient() && waiting.size() >= maxRequests) {
       refuse(stream, ERROR_REFUSED_STREAM);
@@ -285,7 +323,10 @@ public class IsolatingChannel extends Http2Channel {
     } else if (isClient() && !isExpected(status)) {
       // Undertow would wait for the final response in vain, or end the connection.
       refuse(stream, ERROR_CANCEL);
-      tell(opened, "the peer sent status " + status + ", which nobody asked for", false);
+      tell(
+          stream.getStreamId(),
+          "the peer sent status " + status + ", which nobody asked for",
+          false);
       return null;
     }
     return stream;

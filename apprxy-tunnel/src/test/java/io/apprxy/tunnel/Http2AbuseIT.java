@@ -7,6 +7,7 @@ import io.apprxy.Gateway;
 import io.undertow.Undertow;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.SocketTimeoutException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,7 @@ import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -25,6 +27,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Who abuses HTTP/2 is cut off, in every role, and nobody else notices. */
 @Timeout(60)
 class Http2AbuseIT {
+  private static final byte[] NO_WINDOW =
+      RawHttp2.frame(RawHttp2.SETTINGS, 0, 0, RawHttp2.setting(RawHttp2.INITIAL_WINDOW_SIZE, 0));
   private static final AtomicInteger ATTACKED = new AtomicInteger();
   private static final List<Connector> ATTACKED_CONNECTORS = new ArrayList<>();
 
@@ -130,6 +134,48 @@ class Http2AbuseIT {
   @EnumSource
   void userOfTheGateway(Http2Attack attack) throws Exception {
     assertCutOff(attack, new RawHttp2(chain.tls.client(), gateway.port()));
+  }
+
+  /**
+   * Of what apprxy answers itself, nothing can be sent to whoever gives no window. An application's
+   * response may wait for one: that is a video which is paused.
+   */
+  @Test
+  void peersThatGiveNoWindow_areCutOff_butWhoWaitsForAnApplication() throws Exception {
+    int probesBefore = probes.sent();
+    try (RawHttp2 patient = new RawHttp2(chain.tls.client(), gateway.port(), "localhost");
+        RawHttp2 stranger = new RawHttp2(chain.tls.client(), chain.tunnel.port());
+        RawHttp2 user = new RawHttp2(chain.tls.client(), gateway.port())) {
+      patient.send(NO_WINDOW);
+      int paused = patient.request("/", Map.of());
+      for (RawHttp2 peer : List.of(stranger, user)) {
+        ATTACKED.incrementAndGet();
+        peer.send(NO_WINDOW);
+        for (int i = 0; i < 200; i++) {
+          peer.request("/", Map.of());
+        }
+      }
+      for (RawHttp2 peer : List.of(stranger, user)) {
+        assertThat(peer.await(RawHttp2.GOAWAY).payload().getInt(4)).as("error code").isEqualTo(11);
+        awaitEnd(peer);
+      }
+      patient.send(RawHttp2.frame(RawHttp2.WINDOW_UPDATE, 0, paused, RawHttp2.integer(100)));
+      assertThat(patient.await(RawHttp2.DATA).payload().remaining()).isEqualTo("served".length());
+    }
+    probes.await(probesBefore + 5);
+    assertThat(probes.failures()).isEmpty();
+  }
+
+  private static void awaitEnd(RawHttp2 peer) throws SocketTimeoutException {
+    try {
+      while (true) {
+        peer.next(); // what comes before does not matter
+      }
+    } catch (SocketTimeoutException e) {
+      throw e;
+    } catch (IOException e) {
+      // closed, or reset
+    }
   }
 
   private static void assertCutOff(Http2Attack attack, RawHttp2 client) throws Exception {
