@@ -38,6 +38,9 @@ public class IsolatingChannel extends Http2Channel {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.forward");
   private static final int NONE = -1;
 
+  /** Writes that one turn of the thread puts off. */
+  private static final int MAX_DEFERRED = 64;
+
   /** Whoever waits for something of a stream. Called on the connection's I/O thread. */
   interface Waiting {
     /** The peer has ended the stream. */
@@ -50,6 +53,8 @@ public class IsolatingChannel extends Http2Channel {
 
   /** Of the I/O thread. */
   private boolean flushDue;
+
+  private int deferred;
 
   private boolean openingStream;
   private int wouldGoAway = NONE;
@@ -131,12 +136,15 @@ public class IsolatingChannel extends Http2Channel {
   /**
    * Writes what is queued when the thread has dealt with all events at hand, so that the small
    * frames of many streams share a system call and a TLS record, at both ends. Whatever ends a
-   * stream or the connection has it written before.
+   * stream or the connection has it written before. A peer that sends without a pause has the
+   * thread deal with its frames without end: so much is queued, a buffer for each, and no more.
    */
   @Override
   public void flush() {
     if (Thread.currentThread() != getIoThread()) {
       super.flush();
+    } else if (flushDue && ++deferred >= MAX_DEFERRED) {
+      flushNow();
     } else if (!flushDue) {
       flushDue = true;
       try {
@@ -150,6 +158,7 @@ public class IsolatingChannel extends Http2Channel {
   private void flushNow() {
     if (Thread.currentThread() == getIoThread() && flushDue) {
       flushDue = false;
+      deferred = 0;
       if (isOpen()) {
         super.flush();
       }
