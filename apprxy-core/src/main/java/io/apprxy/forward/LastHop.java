@@ -75,7 +75,7 @@ public final class LastHop implements AutoCloseable {
   public LastHop(SignOn signOn, SSLContext tls, Meters meters) {
     this.meters = meters;
     this.signOn = Objects.requireNonNull(signOn, "signOn");
-    this.tls = new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls);
+    this.tls = new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, Buffers.RECORDS, tls);
   }
 
   /** What becomes of a request. Called on the exchange's I/O thread. */

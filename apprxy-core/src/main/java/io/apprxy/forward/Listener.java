@@ -2,7 +2,6 @@ package io.apprxy.forward;
 
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.protocols.ssl.UndertowXnioSsl;
-import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.protocol.http.AlpnOpenListener;
 import io.undertow.server.protocol.http.HttpOpenListener;
@@ -30,8 +29,6 @@ import org.xnio.ssl.SslConnection;
  * threads with others. For the engine. Thread-safe.
  */
 public final class Listener implements AutoCloseable {
-  private static final int BUFFER = 16 * 1024; // what a record of TLS holds, as it is read
-
   private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(10);
 
   private static final OptionMap SOCKETS =
@@ -65,7 +62,7 @@ public final class Listener implements AutoCloseable {
       HttpHandler handler,
       AlpnProtocol... others) {
     HeaderLists.max(); // before the first connection
-    ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER);
+    ByteBufferPool buffers = Buffers.newPool();
     AlpnOpenListener connections =
         new AlpnOpenListener(buffers, options, new HttpOpenListener(buffers, options));
     connections.addProtocol(Http2OpenListener.HTTP2, new Http2Connections(buffers, options), 10);
@@ -76,7 +73,7 @@ public final class Listener implements AutoCloseable {
     XnioWorker threads = IoThreads.acquire();
     try {
       AcceptingChannel<? extends StreamConnection> accepting =
-          new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls)
+          new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, Buffers.RECORDS, tls)
               .createSslConnectionServer(
                   threads,
                   address,

@@ -2,12 +2,12 @@ package io.apprxy.tunnel;
 
 import io.apprxy.Application;
 import io.apprxy.SignOn;
+import io.apprxy.forward.Buffers;
 import io.apprxy.forward.LastHop;
 import io.apprxy.observe.Meters;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.undertow.connector.ByteBufferPool;
-import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
 import java.io.IOException;
 import java.io.InputStream;
@@ -62,13 +62,11 @@ import org.xnio.XnioWorker;
  */
 public final class Connector implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.connector");
-  private static final int BUFFER = 16 * 1024; // what a record of TLS holds, as it is read
-
   private static final String NO_VERSION = "0.0.0"; // of classes that are in no jar
 
   private final Builder settings;
   private final String instance = UUID.randomUUID().toString();
-  private final ByteBufferPool buffers = new DefaultByteBufferPool(true, BUFFER);
+  private final ByteBufferPool buffers = Buffers.newPool();
   private final LastHop lastHop;
   private final AtomicInteger active = new AtomicInteger();
   private final long began = System.nanoTime();
@@ -310,7 +308,7 @@ public final class Connector implements AutoCloseable {
   }
 
   int bufferSize() {
-    return BUFFER;
+    return Buffers.SIZE;
   }
 
   HttpHandler handler(ConnectorHandler.Orders orders) {

@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.forward.Buffers;
 import io.apprxy.forward.CertificateCheck;
 import io.undertow.UndertowOptions;
 import io.undertow.protocols.ssl.UndertowXnioSsl;
@@ -298,7 +299,7 @@ final class Dialer {
     private void handshake(StreamConnection connected) {
       waitingFor = "the TLS handshake";
       SslConnection connection =
-          new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, tls)
+          new UndertowXnioSsl(Xnio.getInstance(), OptionMap.EMPTY, Buffers.RECORDS, tls)
               .wrapExistingConnection(
                   connected,
                   OptionMap.builder()
