@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.apprxy.Application;
 import io.apprxy.LoadBalancing;
 import io.apprxy.LoadBalancing.HealthCheck;
+import io.apprxy.balance.EndpointState;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.undertow.Undertow;
 import io.undertow.server.HttpHandler;
@@ -18,6 +19,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -184,6 +186,48 @@ class ConnectorsIT {
 
     connector.close();
     assertThat(own.get("apprxy.connector.requests").gauge().value()).isZero();
+  }
+
+  /** The gateway sends requests a moment before it can say so. */
+  @Test
+  void connectorThatCloses_beforeItIsToldThatItServes_finishesWhatIsUnderWay() throws Exception {
+    CountDownLatch up = new CountDownLatch(1);
+    CountDownLatch closing = new CountDownLatch(1);
+    Chain chain =
+        chain(
+            tunnel ->
+                tunnel.listener(
+                    event -> {
+                      if (event.type() == TunnelEvent.Type.UP) {
+                        up.countDown();
+                        awaitQuietly(closing); // a listener must not block: what is next is late
+                      }
+                    }));
+    Connector connector =
+        chain.connector(chain.originPort, chain.tunnel.port()).connections(1).build().start();
+    parts.add(connector);
+    assertThat(up.await(30, TimeUnit.SECONDS)).isTrue();
+    CompletableFuture<HttpResponse<String>> post =
+        chain.client.sendAsync(
+            chain.request("/").POST(BodyPublishers.ofString("once")).build(),
+            BodyHandlers.ofString());
+    while (chain.tunnel.connectors().stream().mapToInt(ConnectorState::connections).sum() == 0
+        || chain.gateway.endpoints("app").stream().mapToInt(EndpointState::activeRequests).sum()
+            == 0) {
+      Thread.onSpinWait();
+    }
+    CompletableFuture<Void> closed = CompletableFuture.runAsync(connector::close);
+    closing.countDown();
+    assertThat(post.get(30, TimeUnit.SECONDS).body()).isEqualTo("4 bytes");
+    closed.get(30, TimeUnit.SECONDS);
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await(30, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   @Test
