@@ -29,6 +29,7 @@ import picocli.CommandLine.Option;
     description = "Needs wrk, nghttp2-client, nginx-light, haproxy and openssh-server of Debian.")
 public final class Benchmark implements Callable<Integer> {
   private static final int IDLE_CONNECTIONS = 1_000;
+  private static final int STALLED_CONNECTIONS = 100;
   private static final Pattern VERSION = Pattern.compile("JAVA_VERSION=\"(\\d+)");
 
   @Option(
@@ -150,14 +151,17 @@ public final class Benchmark implements Callable<Integer> {
     if (warmUp > 0) {
       workload.run(bed, running, warmUp);
     }
-    if (workload != BenchmarkWorkload.IDLE) {
-      return measure(bed, running, name, workload, null);
-    }
-    BenchmarkUsage edge = new BenchmarkUsage(running.processes().subList(0, 1));
-    long before = edge.heldMemory();
-    try (BenchmarkIdle idle = new BenchmarkIdle(bed.certificates.trust())) {
-      idle.open(IDLE_CONNECTIONS, running.url(BenchmarkWorkload.SMALL), running.cookie());
-      return measure(bed, running, name, workload, edge.heldMemory() - before);
+    try (BenchmarkIdle others = new BenchmarkIdle(bed.certificates.trust(), running)) {
+      Long idleMemory = null;
+      if (workload == BenchmarkWorkload.IDLE) {
+        BenchmarkUsage edge = new BenchmarkUsage(running.processes().subList(0, 1));
+        long before = edge.heldMemory();
+        others.open(IDLE_CONNECTIONS);
+        idleMemory = edge.heldMemory() - before;
+      } else if (workload == BenchmarkWorkload.STALLED) {
+        others.stall(STALLED_CONNECTIONS);
+      }
+      return measure(bed, running, name, workload, idleMemory);
     }
   }
 

@@ -1,5 +1,6 @@
 package io.apprxy.examples;
 
+import io.apprxy.examples.BenchmarkContender.Running;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -8,19 +9,38 @@ import java.util.ArrayList;
 import java.util.List;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
-import org.jspecify.annotations.Nullable;
 
-/** Connections that have had one answer, and ask for nothing more. */
+/** Connections that have had one answer and ask for nothing more, or that take no more of it. */
 final class BenchmarkIdle implements AutoCloseable {
   private final List<SSLSocket> sockets = new ArrayList<>();
 
   private final SSLContext trust;
+  private final Running on;
 
-  BenchmarkIdle(SSLContext trust) {
+  BenchmarkIdle(SSLContext trust, Running on) {
     this.trust = trust;
+    this.on = on;
   }
 
-  void open(int number, URI url, @Nullable String cookie) throws IOException {
+  /** Opens some that have had their answer. */
+  void open(int number) throws IOException {
+    for (int i = 0; i < number; i++) {
+      readAnswer(ask(BenchmarkWorkload.SMALL).getInputStream());
+    }
+  }
+
+  /** Opens some that stop to read at the first byte of much. */
+  void stall(int number) throws IOException {
+    for (int i = 0; i < number; i++) {
+      if (ask(BenchmarkWorkload.LARGE).getInputStream().read() != 'H') {
+        throw new IOException("no answer");
+      }
+    }
+  }
+
+  private SSLSocket ask(String path) throws IOException {
+    URI url = on.url(path);
+    String cookie = on.cookie();
     byte[] request =
         "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n"
             .formatted(
@@ -28,14 +48,12 @@ final class BenchmarkIdle implements AutoCloseable {
                 url.getRawAuthority(),
                 cookie == null ? "" : "Cookie: " + cookie + "\r\n")
             .getBytes(StandardCharsets.ISO_8859_1);
-    for (int i = 0; i < number; i++) {
-      SSLSocket socket =
-          (SSLSocket) trust.getSocketFactory().createSocket(url.getHost(), url.getPort());
-      sockets.add(socket);
-      socket.setSoTimeout(10_000);
-      socket.getOutputStream().write(request);
-      readAnswer(socket.getInputStream());
-    }
+    SSLSocket socket =
+        (SSLSocket) trust.getSocketFactory().createSocket(url.getHost(), url.getPort());
+    sockets.add(socket);
+    socket.setSoTimeout(10_000);
+    socket.getOutputStream().write(request);
+    return socket;
   }
 
   /** Up to the last byte of the origin's body, however it was framed on its way. */

@@ -54,6 +54,12 @@ enum BenchmarkWorkload {
       return wrk(bed, on, SMALL, 64, seconds, Map.of());
     }
   },
+  STALLED("1 KiB GET, 64 connections beside 100 that stopped to read 10 MiB") {
+    @Override
+    Load run(BenchmarkBed bed, Running on, int seconds) throws Exception {
+      return wrk(bed, on, SMALL, 64, seconds, Map.of());
+    }
+  },
   WEBSOCKET("120-byte messages and their echo, 64 WebSockets") {
     @Override
     Load run(BenchmarkBed bed, Running on, int seconds) throws Exception {
