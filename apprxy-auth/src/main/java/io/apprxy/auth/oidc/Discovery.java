@@ -47,19 +47,27 @@ final class Discovery {
   CompletableFuture<Provider> provider() {
     Found known = found;
     if (known == null) {
-      return search().copy(); // so that no one's timeout ends the wait of the others
+      return search(null).copy(); // so that no one's timeout ends the wait of the others
     }
     if (self.clock().instant().isAfter(known.at().plus(REFRESH))) {
-      var unused = search(); // says itself in the log if it fails
+      var unused = search(known); // says itself in the log if it fails
     }
     return CompletableFuture.completedFuture(known.provider());
   }
 
-  private CompletableFuture<Provider> search() {
+  /** Searches for something newer than {@code known}, or waits for the search under way. */
+  private CompletableFuture<Provider> search(@Nullable Found known) {
     CompletableFuture<Provider> mine = new CompletableFuture<>();
     CompletableFuture<Provider> underWay = search.compareAndExchange(null, mine);
     if (underWay != null) {
       return underWay;
+    }
+    Found since = found;
+    if (since != null
+        && !since.equals(known)) { // a search ended between the caller's look and ours
+      search.set(null);
+      mine.complete(since.provider()); // others may wait for it already
+      return mine;
     }
     try {
       workers.execute(() -> end(mine));
