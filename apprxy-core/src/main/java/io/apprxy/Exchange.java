@@ -1,6 +1,9 @@
 package io.apprxy;
 
+import java.security.cert.X509Certificate;
 import java.util.List;
+import java.util.concurrent.CompletionStage;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,8 +68,38 @@ public interface Exchange {
   /** Who the request is made for; null before authentication and on passthrough. */
   @Nullable Identity identity();
 
-  /** Called by the stage that authenticated the request. */
-  void identify(Identity identity);
+  /**
+   * Called by the stage that authenticated the request, with an identity that stands until the
+   * request ends, however long that is.
+   */
+  default void identify(Identity identity) {
+    identify(identity, () -> true);
+  }
+
+  /**
+   * Called by the stage that authenticated the request.
+   *
+   * @param stands whether the identity still stands: its session, or token, has not ended. Asked
+   *     several times a second while the request is open, on an I/O thread: quick, never blocking.
+   *     Once it is false, or throws, the request is broken off
+   */
+  void identify(Identity identity, BooleanSupplier stands);
+
+  /**
+   * The certificate that the client proved itself by in TLS, with its chain, its own first; empty
+   * if there was none. What they are worth is up to the caller: they may be of any issuer.
+   */
+  List<X509Certificate> clientCertificates();
+
+  /**
+   * Reads the whole body: for the gateway's own pages, since a body that was read cannot be
+   * forwarded any more. Completes exceptionally with {@link ErrorCode#BODY_TOO_LARGE} if there is
+   * more than this, and on an I/O thread.
+   *
+   * @param maxBytes how much to take at most
+   * @throws IllegalStateException if it was read before
+   */
+  CompletionStage<byte[]> readBody(int maxBytes);
 
   /** The external URL of this request: scheme, authority, path and query. */
   default String url() {

@@ -190,7 +190,22 @@ final class Pipeline implements HttpHandler {
     if (exchange.identity() == null || accessPolicy == null) {
       throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
     }
-    return accessPolicy.authorize(exchange);
+    Verdict verdict = accessPolicy.authorize(exchange);
+    return verdict instanceof Verdict.StepUp stepUp
+        ? stepUp(exchange, stepUp.requirement())
+        : verdict;
+  }
+
+  private Verdict stepUp(UndertowExchange exchange, StepUpRequirement requirement) {
+    if (preAuthentication == null) {
+      throw new GatewayException(
+          ErrorCode.REFUSED_BY_POLICY, "there is nobody to ask for more: " + requirement.reason());
+    }
+    Verdict verdict = preAuthentication.stepUp(exchange, requirement);
+    if (verdict instanceof Verdict.Proceed) {
+      throw new IllegalStateException("a step-up let the request proceed");
+    }
+    return verdict;
   }
 
   // ---- what leaves the gateway

@@ -14,4 +14,14 @@ package io.apprxy;
 @FunctionalInterface
 public interface PreAuthentication {
   Verdict authenticate(Exchange exchange);
+
+  /**
+   * Lets an identified user prove more, as the policy demands: a page is sent to the provider,
+   * another request gets a challenge. Never {@link Verdict#proceed}: the user comes back with
+   * another request. Default: refuses with {@link ErrorCode#REFUSED_BY_POLICY}.
+   */
+  default Verdict stepUp(Exchange exchange, StepUpRequirement requirement) {
+    throw new GatewayException(
+        ErrorCode.REFUSED_BY_POLICY, "nothing here can ask for more: " + requirement.reason());
+  }
 }

@@ -4,14 +4,23 @@ import io.apprxy.forward.Route;
 import io.apprxy.rewrite.CookieLine;
 import io.apprxy.rewrite.ForwardedHeaders.Client;
 import io.apprxy.route.RequestTarget;
+import io.undertow.io.Receiver;
 import io.undertow.server.HttpServerExchange;
+import io.undertow.server.RenegotiationRequiredException;
+import io.undertow.server.SSLSessionInfo;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.HttpString;
 import java.security.SecureRandom;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import javax.net.ssl.SSLPeerUnverifiedException;
 import org.jspecify.annotations.Nullable;
 
 /** An exchange on Undertow. */
@@ -24,6 +33,8 @@ final class UndertowExchange implements Exchange {
   private @Nullable RequestTarget target;
   private @Nullable Application application;
   private @Nullable Identity identity;
+  private BooleanSupplier stands = () -> true;
+  private boolean bodyRead;
   private @Nullable ErrorCode error;
   private @Nullable Route route;
   private long dispatchedAt;
@@ -175,7 +186,46 @@ final class UndertowExchange implements Exchange {
   }
 
   @Override
-  public void identify(Identity proven) {
+  public void identify(Identity proven, BooleanSupplier whileTrue) {
     identity = Objects.requireNonNull(proven, "proven");
+    stands = Objects.requireNonNull(whileTrue, "whileTrue");
+  }
+
+  /** Whether whoever vouched for the identity still does. */
+  boolean identityStands() {
+    return stands.getAsBoolean();
+  }
+
+  @Override
+  public List<X509Certificate> clientCertificates() {
+    SSLSessionInfo tls = undertow.getConnection().getSslSessionInfo();
+    if (tls == null) {
+      return List.of();
+    }
+    try {
+      return Stream.of(tls.getPeerCertificates()).map(X509Certificate.class::cast).toList();
+    } catch (SSLPeerUnverifiedException | RenegotiationRequiredException e) {
+      return List.of();
+    }
+  }
+
+  @Override
+  public CompletionStage<byte[]> readBody(int maxBytes) {
+    if (bodyRead) {
+      throw new IllegalStateException("the body was read before");
+    }
+    bodyRead = true;
+    CompletableFuture<byte[]> body = new CompletableFuture<>();
+    Receiver receiver = undertow.getRequestReceiver();
+    receiver.setMaxBufferSize(maxBytes);
+    receiver.receiveFullBytes(
+        (done, bytes) -> body.complete(bytes),
+        (failed, cause) ->
+            body.completeExceptionally(
+                cause instanceof Receiver.RequestToLargeException
+                    ? new GatewayException(
+                        ErrorCode.BODY_TOO_LARGE, "more than " + maxBytes + " bytes", cause)
+                    : new GatewayException(ErrorCode.CLIENT_GONE, "the body broke off", cause)));
+    return body;
   }
 }

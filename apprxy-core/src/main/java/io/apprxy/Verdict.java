@@ -26,6 +26,14 @@ public sealed interface Verdict {
     return new Later(outcome);
   }
 
+  /**
+   * The user may go on once they proved more: sent on by {@link PreAuthentication#stepUp}, to the
+   * provider or with a challenge. Only for the stage that authorizes.
+   */
+  static Verdict stepUp(StepUpRequirement requirement) {
+    return new StepUp(requirement);
+  }
+
   /** See {@link #proceed()}. */
   record Proceed() implements Verdict {
     private static final Proceed INSTANCE = new Proceed();
@@ -36,4 +44,7 @@ public sealed interface Verdict {
 
   /** See {@link #later(CompletionStage)}. */
   record Later(CompletionStage<Verdict> outcome) implements Verdict {}
+
+  /** See {@link #stepUp(StepUpRequirement)}. */
+  record StepUp(StepUpRequirement requirement) implements Verdict {}
 }

@@ -1,13 +1,20 @@
 package io.apprxy.auth;
 
 import io.apprxy.Application;
+import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
+import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Response;
+import java.nio.charset.StandardCharsets;
+import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.BooleanSupplier;
 
 /** A request as the stages see it, without a server. */
 public final class TestExchange implements Exchange {
@@ -21,6 +28,9 @@ public final class TestExchange implements Exchange {
   private final Application application;
   private final List<Response.Header> responseHeaders = new ArrayList<>();
   private Identity identity;
+  private BooleanSupplier stands = () -> true;
+  private byte[] body = {};
+  private List<X509Certificate> certificates = List.of();
 
   public TestExchange(
       String authority,
@@ -106,7 +116,38 @@ public final class TestExchange implements Exchange {
   }
 
   @Override
-  public void identify(Identity who) {
+  public void identify(Identity who, BooleanSupplier whileTrue) {
     identity = who;
+    stands = whileTrue;
+  }
+
+  /** Whether whoever vouched for the identity still does. */
+  public boolean identityStands() {
+    return stands.getAsBoolean();
+  }
+
+  /** The same request with a body. */
+  public TestExchange withBody(String text) {
+    body = text.getBytes(StandardCharsets.UTF_8);
+    return this;
+  }
+
+  /** The same request of a client that proved itself by a certificate. */
+  public TestExchange withCertificates(X509Certificate... chain) {
+    certificates = List.of(chain);
+    return this;
+  }
+
+  @Override
+  public List<X509Certificate> clientCertificates() {
+    return certificates;
+  }
+
+  @Override
+  public CompletionStage<byte[]> readBody(int maxBytes) {
+    return body.length > maxBytes
+        ? CompletableFuture.failedFuture(
+            new GatewayException(ErrorCode.BODY_TOO_LARGE, "more than " + maxBytes + " bytes"))
+        : CompletableFuture.completedFuture(body);
   }
 }
