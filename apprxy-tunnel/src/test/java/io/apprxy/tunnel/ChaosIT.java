@@ -36,13 +36,16 @@ class ChaosIT {
   private final Undertow origin =
       Chain.undertow(
           new BlockingHandler(
-              exchange ->
-                  exchange
-                      .getResponseSender()
-                      .send(
-                          exchange.getRequestMethod().toString().equals("POST")
-                              ? exchange.getInputStream().readAllBytes().length + " bytes"
-                              : "served")));
+              exchange -> {
+                if (exchange.getRequestPath().equals(Load.NOTHING)) {
+                  exchange.setStatusCode(204);
+                } else if (exchange.getRequestMethod().toString().equals("POST")) {
+                  int length = exchange.getInputStream().readAllBytes().length;
+                  exchange.getResponseSender().send(length + " bytes");
+                } else {
+                  exchange.getResponseSender().send("served");
+                }
+              }));
   private final int originPort = Chain.portOf(origin);
   private final Chain chain = new Chain(originPort, application -> application);
   private final List<FaultyRelay> relays = new ArrayList<>();

@@ -254,6 +254,8 @@ final class FarHost implements AutoCloseable {
   private static void answer(HttpServerExchange exchange, String where) throws IOException {
     if (exchange.getRequestMethod().equalToString("POST")) {
       exchange.getResponseSender().send(digest(exchange.getInputStream().readAllBytes()));
+    } else if (exchange.getRequestPath().equals(Load.NOTHING)) {
+      exchange.setStatusCode(204);
     } else if (exchange.getQueryString().isEmpty()) {
       exchange.getResponseSender().send(where);
     } else {

@@ -13,8 +13,15 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Users who ask again and again for a page (an idempotent request), and what became of it. */
+/**
+ * Users who ask again and again (an idempotent request), and what became of it. The answer is one
+ * without a body: it arrives whole or not at all, where another could break off when it has begun,
+ * and what has begun is not asked for again.
+ */
 final class Load implements AutoCloseable {
+  /** For which the origin must answer 204. */
+  static final String NOTHING = "/nothing";
+
   private final Chain chain;
   private final Queue<String> failures = new ConcurrentLinkedQueue<>();
   private final AtomicInteger answered = new AtomicInteger();
@@ -35,8 +42,8 @@ final class Load implements AutoCloseable {
     while (!over) {
       long start = System.nanoTime();
       try {
-        HttpResponse<String> answer = chain.get("/");
-        if (answer.statusCode() != 200) {
+        HttpResponse<String> answer = chain.get(NOTHING);
+        if (answer.statusCode() != 204) {
           failures.add(answer.statusCode() + " " + answer.body());
         }
       } catch (IOException e) {
