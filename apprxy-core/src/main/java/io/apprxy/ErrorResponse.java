@@ -16,9 +16,10 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The response to a failure: a page for people, problem details (RFC 9457) for programs. Of the
- * failure, the client sees the code and its texts; message and cause are for the log.
+ * failure, the client sees the code and its texts; message and cause are for the log. For the
+ * engine.
  */
-final class ErrorResponse {
+public final class ErrorResponse {
   private static final JsonMapper JSON = new JsonMapper();
   private static final String RETRY_AFTER_SECONDS =
       "5"; // about the time in which a connector comes back
@@ -54,7 +55,7 @@ final class ErrorResponse {
    * @param accept the values of the request's Accept headers: those that name HTML, and like it no
    *     less than JSON, get the page
    */
-  static Response of(GatewayException failure, String requestId, List<String> accept) {
+  public static Response of(GatewayException failure, String requestId, List<String> accept) {
     ErrorCode code = failure.code();
     Response response =
         wantsPage(accept)

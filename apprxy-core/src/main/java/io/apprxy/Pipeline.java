@@ -47,8 +47,7 @@ final class Pipeline implements HttpHandler {
 
   private final Routes routes;
   private final Hygiene hygiene;
-  private final @Nullable PreAuthentication preAuthentication;
-  private final @Nullable AccessPolicy accessPolicy;
+  private final Admission admission;
   private final @Nullable Dispatcher connectors;
   private final LastHop lastHop;
   private final Recorder recorder;
@@ -61,8 +60,7 @@ final class Pipeline implements HttpHandler {
   Pipeline(Gateway.Builder settings, LastHop lastHop) {
     this.routes = Routes.of(settings.applications);
     this.hygiene = new Hygiene(settings.applications, settings.trustedProxies);
-    this.preAuthentication = settings.preAuthentication;
-    this.accessPolicy = settings.accessPolicy;
+    this.admission = new Admission(settings.preAuthentication, settings.accessPolicy);
     this.connectors = settings.connectors;
     this.lastHop = lastHop;
     this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
@@ -80,8 +78,8 @@ final class Pipeline implements HttpHandler {
     return List.of(
         new Stage("guard", this::guard),
         new Stage("route", this::route),
-        new Stage("authenticate", this::authenticate),
-        new Stage("authorize", this::authorize));
+        new Stage("authenticate", admission::authenticate),
+        new Stage("authorize", admission::authorize));
   }
 
   private record Stage(String name, Function<UndertowExchange, Verdict> step) {}
@@ -113,7 +111,7 @@ final class Pipeline implements HttpHandler {
         recorder.stage(stages.get(i).name(), System.nanoTime() - begun);
       }
       if (!(verdict instanceof Verdict.Proceed)) {
-        follow(exchange, verdict, i);
+        resume(exchange, verdict, null, i);
         return;
       }
     }
@@ -136,8 +134,12 @@ final class Pipeline implements HttpHandler {
                       .undertow()
                       .getIoThread()
                       .execute(() -> resume(exchange, then, failed, stage)));
-    } else {
+    } else if (verdict instanceof Verdict.StepUp stepUp) {
+      follow(exchange, admission.stepUp(exchange, stepUp.requirement()), stage);
+    } else if (verdict instanceof Verdict.Proceed) {
       run(exchange, stage + 1);
+    } else {
+      throw new IllegalStateException("no verdict: " + verdict);
     }
   }
 
@@ -173,39 +175,6 @@ final class Pipeline implements HttpHandler {
     }
     exchange.belongsTo(application);
     return Verdict.proceed();
-  }
-
-  private Verdict authenticate(UndertowExchange exchange) {
-    return preAuthentication == null ? Verdict.proceed() : preAuthentication.authenticate(exchange);
-  }
-
-  private Verdict authorize(UndertowExchange exchange) {
-    if (exchange.isReserved()) {
-      throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
-    }
-    if (exchange.application().externalAuthentication()
-        == Application.ExternalAuthentication.PASSTHROUGH) {
-      return Verdict.proceed();
-    }
-    if (exchange.identity() == null || accessPolicy == null) {
-      throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
-    }
-    Verdict verdict = accessPolicy.authorize(exchange);
-    return verdict instanceof Verdict.StepUp stepUp
-        ? stepUp(exchange, stepUp.requirement())
-        : verdict;
-  }
-
-  private Verdict stepUp(UndertowExchange exchange, StepUpRequirement requirement) {
-    if (preAuthentication == null) {
-      throw new GatewayException(
-          ErrorCode.REFUSED_BY_POLICY, "there is nobody to ask for more: " + requirement.reason());
-    }
-    Verdict verdict = preAuthentication.stepUp(exchange, requirement);
-    if (verdict instanceof Verdict.Proceed) {
-      throw new IllegalStateException("a step-up let the request proceed");
-    }
-    return verdict;
   }
 
   // ---- what leaves the gateway

@@ -14,6 +14,7 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -141,6 +142,29 @@ class GatewayIT {
         exchange -> Verdict.later(CompletableFuture.completedFuture(null)),
         exchange -> Verdict.proceed());
     assertThat(get("/", "")).startsWith("HTTP/1.1 500");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void stageThatAnswersNoVerdict_refusesTheRequest() throws Exception {
+    mount(exchange -> identify(exchange), exchange -> null);
+    assertThat(get("/", "")).startsWith("HTTP/1.1 500");
+    assertThat(originRequests).hasValue(0);
+  }
+
+  @Test
+  void stepUp_neverLetsTheRequestProceed_whoeverDemandsIt_andWhenever() throws Exception {
+    Verdict stepUp =
+        Verdict.stepUp(new StepUpRequirement(List.of("mfa"), null, null, "a second factor"));
+
+    mount(exchange -> identify(exchange), exchange -> stepUp);
+    assertThat(get("/", "")).startsWith("HTTP/1.1 403").contains("APX-302");
+    mount(
+        exchange -> identify(exchange),
+        exchange -> Verdict.later(CompletableFuture.supplyAsync(() -> stepUp)));
+    assertThat(get("/", "")).startsWith("HTTP/1.1 403").contains("APX-302");
+    mount(exchange -> stepUp, exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 403").contains("APX-302");
     assertThat(originRequests).hasValue(0);
   }
 

@@ -155,6 +155,8 @@ public final class LastHop implements AutoCloseable {
                               plan.failed(exchange, signOnFailed(failed));
                             }
                           }));
+    } else {
+      plan.failed(exchange, signOnFailed(new IllegalStateException("no verdict: " + verdict)));
     }
   }
 

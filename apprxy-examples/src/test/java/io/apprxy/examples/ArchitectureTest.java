@@ -60,7 +60,14 @@ class ArchitectureTest {
    * they take part in the search for cycles.
    */
   private static final Set<String> COMPOSITION =
-      Set.of("Gateway", "Pipeline", "Recorder", "UndertowExchange", "Hygiene", "ErrorResponse");
+      Set.of(
+          "Gateway",
+          "Pipeline",
+          "Admission",
+          "Recorder",
+          "UndertowExchange",
+          "Hygiene",
+          "ErrorResponse");
 
   /** The last hop, which gateway and connector share, and which runs on the server's own types. */
   private static final Set<String> LAST_HOP = Set.of("io.apprxy.forward", "io.apprxy.rewrite");

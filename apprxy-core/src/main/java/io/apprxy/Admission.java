@@ -1,0 +1,59 @@
+package io.apprxy;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whether a request is let in: the stages {@code authenticate} and {@code authorize}, the same in a
+ * gateway and in a servlet container. Thread-safe. For the engine.
+ *
+ * <p>Both fail closed: what they throw refuses the request.
+ */
+public final class Admission {
+  private final @Nullable PreAuthentication preAuthentication;
+  private final @Nullable AccessPolicy accessPolicy;
+
+  /**
+   * Of these stages.
+   *
+   * @param preAuthentication null if every application is passthrough
+   * @param accessPolicy null if every application is passthrough
+   */
+  public Admission(
+      @Nullable PreAuthentication preAuthentication, @Nullable AccessPolicy accessPolicy) {
+    this.preAuthentication = preAuthentication;
+    this.accessPolicy = accessPolicy;
+  }
+
+  /** Finds out who the request is made for. */
+  public Verdict authenticate(Exchange exchange) {
+    return preAuthentication == null ? Verdict.proceed() : preAuthentication.authenticate(exchange);
+  }
+
+  /** Decides whether they may; to be asked after {@link #authenticate} let the request proceed. */
+  public Verdict authorize(Exchange exchange) {
+    if (exchange.isReserved()) {
+      throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
+    }
+    if (exchange.application().externalAuthentication()
+        == Application.ExternalAuthentication.PASSTHROUGH) {
+      return Verdict.proceed();
+    }
+    if (exchange.identity() == null || accessPolicy == null) {
+      throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
+    }
+    return accessPolicy.authorize(exchange);
+  }
+
+  /** What a {@link Verdict.StepUp} becomes: an answer, or one later; never that it proceeds. */
+  public Verdict stepUp(Exchange exchange, StepUpRequirement requirement) {
+    if (preAuthentication == null) {
+      throw new GatewayException(
+          ErrorCode.REFUSED_BY_POLICY, "there is nobody to ask for more: " + requirement.reason());
+    }
+    Verdict verdict = preAuthentication.stepUp(exchange, requirement);
+    if (verdict instanceof Verdict.Proceed) {
+      throw new IllegalStateException("a step-up let the request proceed");
+    }
+    return verdict;
+  }
+}
