@@ -26,7 +26,8 @@ import picocli.CommandLine.Option;
     name = "Benchmark",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Needs wrk, nghttp2-client, nginx-light, haproxy and openssh-server of Debian.")
+    description =
+        "Needs wrk, nghttp2-client, nginx-light, haproxy, openssh-server, apache2 and libapache2-mod-auth-openidc of Debian.")
 public final class Benchmark implements Callable<Integer> {
   private static final int IDLE_CONNECTIONS = 1_000;
   private static final int STALLED_CONNECTIONS = 100;

@@ -77,6 +77,18 @@ final class BenchmarkBed implements AutoCloseable {
     return start(command);
   }
 
+  /** Starts a jar that brings all it needs. */
+  Process javaJar(Path home, Path jar, List<String> options, String... arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(home.resolve("bin/java").toString());
+    command.add("-Xmx" + heap);
+    command.addAll(options);
+    command.addAll(List.of("-jar", jar.toString()));
+    command.addAll(List.of(arguments));
+    return start(command);
+  }
+
   /** Starts a program. What it says goes to a file in the directory. */
   Process start(List<String> command) throws IOException {
     ProcessBuilder builder =

@@ -119,6 +119,30 @@ enum BenchmarkContender {
     }
   },
 
+  /** Sign-in by a module of a server in C: Apache httpd with mod_auth_openidc. */
+  MOD_AUTH_OPENIDC(Platform.NATIVE) {
+    @Override
+    Running start(BenchmarkBed bed, Path java) throws Exception {
+      return BenchmarkSignIn.httpd(bed);
+    }
+  },
+
+  /** Sign-in in Java: Spring Cloud Gateway with {@code oauth2Login}. */
+  SPRING(Platform.JAVA) {
+    @Override
+    Running start(BenchmarkBed bed, Path java) throws Exception {
+      return BenchmarkSignIn.spring(bed, java);
+    }
+  },
+
+  /** apprxy's gateway where nobody is known, which reaches the origin itself. */
+  PASSTHROUGH(Platform.JAVA_EACH) {
+    @Override
+    Running start(BenchmarkBed bed, Path java) throws Exception {
+      return BenchmarkGateway.start(bed, java, "plain/", 0);
+    }
+  },
+
   /** apprxy's gateway with a signed-in user, which reaches the origin itself. */
   GATEWAY(Platform.JAVA_EACH) {
     @Override
