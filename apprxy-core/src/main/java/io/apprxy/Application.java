@@ -61,6 +61,7 @@ import org.jspecify.annotations.Nullable;
  * @param stallTimeout how long what was received may wait for a receiver that takes nothing, client
  *     or origin, before the request is broken off; a connection on which there is nothing to send
  *     waits for nobody. Up to 20 days. Default: 1 minute
+ * @param authenticationContexts parts that demand an authentication context. Default: none
  */
 public record Application(
     String id,
@@ -88,7 +89,8 @@ public record Application(
     OriginProtocol originProtocol,
     List<String> upgradeProtocols,
     Duration idleTimeout,
-    Duration stallTimeout) {
+    Duration stallTimeout,
+    List<AuthenticationContext> authenticationContexts) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -98,6 +100,9 @@ public record Application(
 
   /** Each would carry requests that the gateway does not see. */
   private static final Pattern HIDES_REQUESTS = Pattern.compile("(?i)h2c?|(http|tls)(/.*)?");
+
+  /** RFC 9110 §5.6.2. */
+  private static final Pattern TOKEN = Pattern.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+");
 
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 
@@ -168,6 +173,14 @@ public record Application(
     }
     checkTimeout(id, "idleTimeout", idleTimeout);
     checkTimeout(id, "stallTimeout", stallTimeout);
+    authenticationContexts =
+        List.copyOf(Objects.requireNonNull(authenticationContexts, "authenticationContexts"));
+    require(
+        externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
+            || authenticationContexts.isEmpty(),
+        id,
+        "externalAuthentication",
+        "is PASSTHROUGH, where nobody is known: authenticationContexts would have no effect");
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -299,6 +312,41 @@ public record Application(
     }
   }
 
+  /**
+   * A part of the application that demands an authentication context: of the policies that target
+   * it, or, where none does, of the provider (Entra's {@code acrs} claim). Immutable.
+   *
+   * @param id {@code c1} to {@code c99}
+   * @param path this path and what is below it, such as {@code /admin}; percent-encoded, as in a
+   *     URL
+   * @param methods the methods that demand it, such as {@code DELETE}; empty if all do. Default:
+   *     empty
+   */
+  public record AuthenticationContext(String id, String path, List<String> methods) {
+    /**
+     * A part of the application.
+     *
+     * @throws IllegalArgumentException if the id is none of c1 to c99, the path does not begin with
+     *     a slash, or a method is no token
+     */
+    public AuthenticationContext {
+      methods = List.copyOf(Objects.requireNonNull(methods, "methods"));
+      if (!id.matches("c[1-9][0-9]?")) {
+        throw new IllegalArgumentException("an authentication context must be c1 to c99: " + id);
+      }
+      if (!path.startsWith("/")) {
+        throw new IllegalArgumentException(
+            "the path of an authentication context must begin with a slash: " + path);
+      }
+      for (String method : methods) {
+        if (!TOKEN.matcher(method).matches()) {
+          throw new IllegalArgumentException(
+              "a method of an authentication context must be a token: " + method);
+        }
+      }
+    }
+  }
+
   /** A builder with the defaults. */
   public static Builder builder(String id) {
     return new Builder(id);
@@ -395,6 +443,7 @@ public record Application(
     private List<String> upgradeProtocols = List.of("websocket");
     private Duration idleTimeout = Duration.ofMinutes(10);
     private Duration stallTimeout = Duration.ofMinutes(1);
+    private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
 
     private Builder(String id) {
       this.id = Objects.requireNonNull(id, "id");
@@ -587,6 +636,17 @@ public record Application(
     }
 
     /**
+     * Demands an authentication context of requests to this path and what is below it: of those
+     * methods, or, if none is named, of all. {@code requireAuthenticationContext("c1", "/admin")}.
+     *
+     * @throws IllegalArgumentException as {@link AuthenticationContext} does
+     */
+    public Builder requireAuthenticationContext(String context, String path, String... methods) {
+      authenticationContexts.add(new AuthenticationContext(context, path, List.of(methods)));
+      return this;
+    }
+
+    /**
      * The application.
      *
      * @throws NullPointerException if a URL is missing
@@ -620,7 +680,8 @@ public record Application(
           originProtocol,
           upgradeProtocols,
           idleTimeout,
-          stallTimeout);
+          stallTimeout,
+          authenticationContexts);
     }
   }
 }

@@ -65,6 +65,11 @@ final class ApplicationJson {
         object.put("weight", 1);
       }
     }
+    for (JsonNode context : whole.path("authenticationContexts")) {
+      if (context instanceof ObjectNode object && !object.has("methods")) {
+        object.putArray("methods");
+      }
+    }
   }
 
   private static ObjectNode defaults() {

@@ -61,6 +61,16 @@ public enum ErrorCode {
       "You are not assigned to this application.",
       "Ask the owner of the application for access."),
   REFUSED_BY_POLICY("APX-302", 403, "A policy refuses this request.", "Ask your administrator."),
+  DEVICE_NOT_COMPLIANT(
+      "APX-303",
+      403,
+      "This needs a device that is known to comply with the rules of your organization.",
+      "Use such a device, or ask your administrator."),
+  READ_ONLY(
+      "APX-304",
+      403,
+      "You may read here at present, but change nothing.",
+      "Use another device or network, or ask your administrator."),
 
   NO_APPLICATION(
       "APX-401", 404, "No application is published at this address.", "Check the address."),

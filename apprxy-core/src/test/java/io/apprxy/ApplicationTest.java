@@ -54,6 +54,37 @@ class ApplicationTest {
   }
 
   @Test
+  void authenticationContext_isNamed_byOneOfEntras_aPath_andMethods() {
+    assertThat(
+            wiki()
+                .requireAuthenticationContext("c1", "/admin", "PUT")
+                .build()
+                .authenticationContexts())
+        .containsExactly(new Application.AuthenticationContext("c1", "/admin", List.of("PUT")));
+    for (String id : List.of("c0", "c100", "C1", "c1 ", "")) {
+      assertThatThrownBy(() -> wiki().requireAuthenticationContext(id, "/"))
+          .hasMessageContaining("must be c1 to c99: " + id);
+    }
+    assertThatThrownBy(() -> wiki().requireAuthenticationContext("c1", "admin"))
+        .hasMessageContaining("must begin with a slash: admin");
+    assertThatThrownBy(() -> wiki().requireAuthenticationContext("c1", "/", "PUT DELETE"))
+        .hasMessageContaining("must be a token: PUT DELETE");
+  }
+
+  @Test
+  void authenticationContext_ofAll_isReadFromJson_withoutMethods() {
+    String json =
+        """
+        {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki/",
+         "assignments": {"everyone": true},
+         "authenticationContexts": [{"id": "c1", "path": "/admin"}]}
+        """;
+
+    assertThat(Application.fromJson(json).authenticationContexts())
+        .containsExactly(new Application.AuthenticationContext("c1", "/admin", List.of()));
+  }
+
+  @Test
   void settingWithoutEffect_isRefused_neverIgnored() {
     assertRefused("alternateUrl", builder -> builder.alternateUrl("https://other.test/"));
     assertRefused(
@@ -182,6 +213,8 @@ class ApplicationTest {
             .upgradeProtocols("websocket", "SPDY/3.1")
             .idleTimeout(Duration.ofHours(8))
             .stallTimeout(Duration.ofSeconds(5))
+            .requireAuthenticationContext("c1", "/admin")
+            .requireAuthenticationContext("c99", "/pages", "PUT", "DELETE")
             .build();
 
     assertThat(Application.fromJson(application.toJson())).isEqualTo(application);

@@ -70,7 +70,15 @@ public final class ForwardedHeaders {
    * @throws IllegalArgumentException if one is no address or network
    */
   public static ForwardedHeaders trusting(Collection<String> networks) {
-    return new ForwardedHeaders(networks.stream().map(IpNetwork::parse).toList());
+    return new ForwardedHeaders(networks.stream().map(ForwardedHeaders::trusted).toList());
+  }
+
+  private static IpNetwork trusted(String network) {
+    try {
+      return IpNetwork.parse(network);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("trusted proxy must be a network: " + e.getMessage(), e);
+    }
   }
 
   /**

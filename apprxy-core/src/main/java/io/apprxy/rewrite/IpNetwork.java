@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A network of IP addresses (RFC 4632 §3.1, RFC 4291 §2.3). Immutable. Never asks a name server.
  */
-record IpNetwork(InetAddress address, int prefix) {
+public record IpNetwork(InetAddress address, int prefix) {
   private static final String OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
   private static final Pattern V4 = Pattern.compile("(?:" + OCTET + "\\.){3}" + OCTET);
   private static final Pattern V6 = Pattern.compile("[0-9A-Fa-f:.]{2,45}");
@@ -22,24 +22,23 @@ record IpNetwork(InetAddress address, int prefix) {
    * @throws IllegalArgumentException if it is neither, or has bits set beyond its prefix, as {@code
    *     10.0.0.1/8} has
    */
-  static IpNetwork parse(String text) {
+  public static IpNetwork parse(String text) {
     int slash = text.indexOf('/');
     InetAddress address = address(slash < 0 ? text : text.substring(0, slash));
     if (address == null) {
       throw new IllegalArgumentException(
-          "trusted proxy must be an IP address, or a network such as 10.0.0.0/8: " + text);
+          "it must be an IP address, or a network such as 10.0.0.0/8: " + text);
     }
     int bits = address.getAddress().length * 8;
     String digits = slash < 0 ? Integer.toString(bits) : text.substring(slash + 1);
     if (!digits.matches("[0-9]{1,3}") || Integer.parseInt(digits) > bits) {
       throw new IllegalArgumentException(
-          "trusted proxy must have a prefix of at most " + bits + " bits: " + text);
+          "it must have a prefix of at most " + bits + " bits: " + text);
     }
     IpNetwork network = new IpNetwork(address, Integer.parseInt(digits));
     for (int bit = network.prefix; bit < bits; bit++) {
       if (bit(address.getAddress(), bit)) {
-        throw new IllegalArgumentException(
-            "trusted proxy must have no bit set beyond its prefix: " + text);
+        throw new IllegalArgumentException("it must have no bit set beyond its prefix: " + text);
       }
     }
     return network;
@@ -49,7 +48,7 @@ record IpNetwork(InetAddress address, int prefix) {
    * The address of a literal, or null if the text is none. An IPv4-mapped IPv6 address is the IPv4
    * address.
    */
-  static @Nullable InetAddress address(String text) {
+  public static @Nullable InetAddress address(String text) {
     if (!V4.matcher(text).matches() && !(text.contains(":") && V6.matcher(text).matches())) {
       return null;
     }
@@ -60,7 +59,8 @@ record IpNetwork(InetAddress address, int prefix) {
     }
   }
 
-  boolean contains(InetAddress other) {
+  /** Whether the address is of this network; one of the other family never is. */
+  public boolean contains(InetAddress other) {
     byte[] mine = address.getAddress();
     byte[] others = other.getAddress();
     if (mine.length != others.length) {
@@ -79,7 +79,7 @@ record IpNetwork(InetAddress address, int prefix) {
   }
 
   /** The text of an address: of IPv6 the one that RFC 5952 §4 recommends, without zone. */
-  static String text(InetAddress address) {
+  public static String text(InetAddress address) {
     if (!(address instanceof Inet6Address)) {
       return address.getHostAddress();
     }
