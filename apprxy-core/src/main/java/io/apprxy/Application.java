@@ -62,6 +62,8 @@ import org.jspecify.annotations.Nullable;
  *     or origin, before the request is broken off; a connection on which there is nothing to send
  *     waits for nobody. Up to 20 days. Default: 1 minute
  * @param authenticationContexts parts that demand an authentication context. Default: none
+ * @param identityProviders the names of the providers that may sign its users in; a session that
+ *     began with another is none here. Empty if any may. Default: empty
  */
 public record Application(
     String id,
@@ -90,7 +92,8 @@ public record Application(
     List<String> upgradeProtocols,
     Duration idleTimeout,
     Duration stallTimeout,
-    List<AuthenticationContext> authenticationContexts) {
+    List<AuthenticationContext> authenticationContexts,
+    List<String> identityProviders) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -181,6 +184,19 @@ public record Application(
         id,
         "externalAuthentication",
         "is PASSTHROUGH, where nobody is known: authenticationContexts would have no effect");
+    identityProviders = List.copyOf(Objects.requireNonNull(identityProviders, "identityProviders"));
+    require(
+        identityProviders.stream().distinct().count() == identityProviders.size()
+            && identityProviders.stream().noneMatch(String::isBlank),
+        id,
+        "identityProviders",
+        "must name no provider twice, and none without a name: " + identityProviders);
+    require(
+        externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
+            || identityProviders.isEmpty(),
+        id,
+        "identityProviders",
+        "would have no effect: externalAuthentication is PASSTHROUGH");
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -444,6 +460,7 @@ public record Application(
     private Duration idleTimeout = Duration.ofMinutes(10);
     private Duration stallTimeout = Duration.ofMinutes(1);
     private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
+    private List<String> identityProviders = List.of();
 
     private Builder(String id) {
       this.id = Objects.requireNonNull(id, "id");
@@ -635,6 +652,12 @@ public record Application(
       return this;
     }
 
+    /** See {@link Application#identityProviders()}. Default: any provider of the gateway. */
+    public Builder identityProviders(String... names) {
+      identityProviders = List.of(names);
+      return this;
+    }
+
     /**
      * Demands an authentication context of requests to this path and what is below it: of those
      * methods, or, if none is named, of all. {@code requireAuthenticationContext("c1", "/admin")}.
@@ -681,7 +704,8 @@ public record Application(
           upgradeProtocols,
           idleTimeout,
           stallTimeout,
-          authenticationContexts);
+          authenticationContexts,
+          identityProviders);
     }
   }
 }

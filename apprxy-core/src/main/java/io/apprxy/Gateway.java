@@ -269,7 +269,8 @@ public final class Gateway implements AutoCloseable {
     /**
      * The gateway, not started.
      *
-     * @throws IllegalArgumentException if two applications have the same id or external URL
+     * @throws IllegalArgumentException if two applications have the same id or external URL, or
+     *     nobody could sign in to one
      * @throws IllegalStateException if an application needs a stage that was not given
      */
     public Gateway build() {
@@ -283,6 +284,9 @@ public final class Gateway implements AutoCloseable {
             application.connectorGroups().isEmpty() || connectors != null,
             application,
             "connectors");
+        if (authenticated) {
+          Objects.requireNonNull(preAuthentication).check(application);
+        }
       }
       return new Gateway(this);
     }

@@ -16,6 +16,14 @@ public interface PreAuthentication {
   Verdict authenticate(Exchange exchange);
 
   /**
+   * Looks at an application that demands pre-authentication when the gateway is built, so that a
+   * setting which no request could meet is found then. Default: takes any.
+   *
+   * @throws IllegalArgumentException if nobody could sign in to it, with setting, value and rule
+   */
+  default void check(Application application) {}
+
+  /**
    * Lets an identified user prove more, as the policy demands: a page is sent to the provider,
    * another request gets a challenge. Never {@link Verdict#proceed}: the user comes back with
    * another request. Default: refuses with {@link ErrorCode#REFUSED_BY_POLICY}.

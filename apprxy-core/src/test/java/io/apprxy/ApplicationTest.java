@@ -45,6 +45,28 @@ class ApplicationTest {
     assertThat(application.continuousAccessEvaluation()).isFalse();
     assertThat(application.segments()).isEmpty();
     assertThat(application.customDomainCertificate()).isNull();
+    assertThat(application.identityProviders()).isEmpty();
+  }
+
+  @Test
+  void identityProviders_haveNames_andNoneTwice() {
+    assertThat(wiki().identityProviders("staff", "guests").build().identityProviders())
+        .containsExactly("staff", "guests");
+    assertRefused("identityProviders", builder -> builder.identityProviders("staff", "staff"));
+    assertRefused("identityProviders", builder -> builder.identityProviders(" "));
+  }
+
+  @Test
+  void identityProviders_ofAPassthroughApplication_areRefused() {
+    assertThatThrownBy(
+            () ->
+                Application.builder("wiki")
+                    .externalUrl("https://wiki.example.com/")
+                    .internalUrl("http://wiki.corp.test:8080/")
+                    .passthrough()
+                    .identityProviders("staff")
+                    .build())
+        .hasMessageContaining("identityProviders would have no effect");
   }
 
   private static void assertRefused(String setting, UnaryOperator<Application.Builder> change) {
@@ -215,6 +237,7 @@ class ApplicationTest {
             .stallTimeout(Duration.ofSeconds(5))
             .requireAuthenticationContext("c1", "/admin")
             .requireAuthenticationContext("c99", "/pages", "PUT", "DELETE")
+            .identityProviders("staff", "guests")
             .build();
 
     assertThat(Application.fromJson(application.toJson())).isEqualTo(application);

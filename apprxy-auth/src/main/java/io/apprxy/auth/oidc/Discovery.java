@@ -4,9 +4,11 @@ import com.nimbusds.oauth2.sdk.GeneralException;
 import com.nimbusds.oauth2.sdk.ParseException;
 import com.nimbusds.oauth2.sdk.http.HTTPRequest;
 import com.nimbusds.oauth2.sdk.http.HTTPResponse;
+import com.nimbusds.oauth2.sdk.id.Issuer;
 import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
@@ -27,7 +29,8 @@ final class Discovery {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.auth");
   private static final Duration REFRESH = Duration.ofMinutes(10);
 
-  private final RelyingParty self;
+  private final OidcProvider settings;
+  private final Clock clock;
   private final ProviderHttp http;
   private final Executor workers;
   private final AtomicBoolean failing = new AtomicBoolean();
@@ -37,10 +40,15 @@ final class Discovery {
 
   private record Found(Provider provider, Instant at) {}
 
-  Discovery(RelyingParty self, ProviderHttp http, Executor workers) {
-    this.self = self;
+  Discovery(OidcProvider settings, Clock clock, ProviderHttp http, Executor workers) {
+    this.settings = settings;
+    this.clock = clock;
     this.http = http;
     this.workers = workers;
+  }
+
+  OidcProvider settings() {
+    return settings;
   }
 
   /** The provider; a failure is a {@link GatewayException}, and not remembered. */
@@ -49,7 +57,7 @@ final class Discovery {
     if (known == null) {
       return search(null).copy(); // so that no one's timeout ends the wait of the others
     }
-    if (self.clock().instant().isAfter(known.at().plus(REFRESH))) {
+    if (clock.instant().isAfter(known.at().plus(REFRESH))) {
       var unused = search(known); // says itself in the log if it fails
     }
     return CompletableFuture.completedFuture(known.provider());
@@ -82,7 +90,7 @@ final class Discovery {
     try {
       Found known = found;
       Provider provider = find(known == null ? null : known.provider());
-      found = new Found(provider, self.clock().instant());
+      found = new Found(provider, clock.instant());
       search.set(null);
       mine.complete(provider);
     } catch (RuntimeException e) {
@@ -93,14 +101,14 @@ final class Discovery {
 
   private Provider find(@Nullable Provider before) {
     try {
-      Provider provider = Provider.of(self, metadata(), http, before);
+      Provider provider = Provider.of(settings, clock, metadata(), http, before);
       if (failing.compareAndSet(true, false)) {
-        LOG.info("The provider {} answers again", self.issuer());
+        LOG.info("The provider {} answers again", settings.issuer());
       }
       return provider;
     } catch (GatewayException e) {
       if (failing.compareAndSet(false, true)) {
-        LOG.warn("The provider {} cannot be used: {}", self.issuer(), e.getMessage(), e);
+        LOG.warn("The provider {} cannot be used: {}", settings.issuer(), e.getMessage(), e);
       }
       throw e;
     }
@@ -111,7 +119,8 @@ final class Discovery {
       HTTPResponse response =
           http.send(
               new HTTPRequest(
-                  HTTPRequest.Method.GET, OIDCProviderMetadata.resolveURL(self.issuer())));
+                  HTTPRequest.Method.GET,
+                  OIDCProviderMetadata.resolveURL(new Issuer(settings.issuer()))));
       response.ensureStatusCode(HTTPResponse.SC_OK);
       return OIDCProviderMetadata.parse(response.getBody());
     } catch (GeneralException | IllegalArgumentException e) {

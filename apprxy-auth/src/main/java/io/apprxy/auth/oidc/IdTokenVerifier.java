@@ -22,6 +22,7 @@ import io.apprxy.GatewayException;
 import java.security.Key;
 import java.security.PublicKey;
 import java.text.ParseException;
+import java.time.Clock;
 import java.time.Instant;
 import java.util.Date;
 import java.util.List;
@@ -33,11 +34,16 @@ import org.jspecify.annotations.Nullable;
  * Thread-safe; may block for keys.
  */
 final class IdTokenVerifier {
-  private final RelyingParty self;
+  private final OidcProvider settings;
+  private final OidcClient client;
+  private final Clock clock;
   private final JWKSource<SecurityContext> keys;
 
-  IdTokenVerifier(RelyingParty self, JWKSource<SecurityContext> keys) {
-    this.self = self;
+  IdTokenVerifier(
+      OidcProvider settings, OidcClient client, Clock clock, JWKSource<SecurityContext> keys) {
+    this.settings = settings;
+    this.client = client;
+    this.clock = clock;
     this.keys = keys;
   }
 
@@ -83,7 +89,7 @@ final class IdTokenVerifier {
    */
   private final class Keys extends JWSVerificationKeySelector<SecurityContext> {
     Keys() {
-      super(self.algorithms(), keys);
+      super(settings.algorithms(), keys);
     }
 
     @Override
@@ -107,11 +113,11 @@ final class IdTokenVerifier {
   private final class Claims extends DefaultJWTClaimsVerifier<SecurityContext> {
     Claims(String nonce) {
       super(
-          Set.of(self.id().getValue()),
-          new JWTClaimsSet.Builder().issuer(self.issuer().getValue()).claim("nonce", nonce).build(),
+          Set.of(client.id().getValue()),
+          new JWTClaimsSet.Builder().issuer(settings.issuer()).claim("nonce", nonce).build(),
           Set.of("sub", "exp", "iat"),
           Set.of());
-      setMaxClockSkew(Math.toIntExact(self.clockSkew().toSeconds()));
+      setMaxClockSkew(Math.toIntExact(settings.clockSkew().toSeconds()));
     }
 
     @Override
@@ -132,7 +138,7 @@ final class IdTokenVerifier {
       if (expires == null || issued == null) {
         throw new BadJWTException("exp or iat is null");
       }
-      Instant latest = self.clock().instant().plus(self.clockSkew());
+      Instant latest = clock.instant().plus(settings.clockSkew());
       if (issued.toInstant().isAfter(latest)) {
         throw new BadJWTException("issued in the future");
       }
@@ -153,14 +159,14 @@ final class IdTokenVerifier {
       }
       boolean authorizedParty = claims.getClaims().containsKey("azp");
       if ((authorizedParty || claims.getAudience().size() > 1)
-          && !self.id().getValue().equals(claims.getStringClaim("azp"))) {
+          && !client.id().getValue().equals(claims.getStringClaim("azp"))) {
         throw new BadJWTException("for another authorized party");
       }
     }
 
     @Override
     protected Date currentTime() {
-      return Date.from(self.clock().instant());
+      return Date.from(clock.instant());
     }
   }
 }

@@ -13,6 +13,7 @@ import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Base64;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -37,13 +38,14 @@ final class Logins {
 
   private static final Base64.Encoder BASE64 = Base64.getUrlEncoder().withoutPadding();
 
+  private final Clock clock;
   private final SecureRandom random = new SecureRandom();
   private final Seal cookies;
   private final Seal states;
   private final Cache<String, Boolean> used;
 
   Logins(Sessions sessions) {
-    Clock clock = sessions.clock();
+    this.clock = sessions.clock();
     this.cookies = new Seal(sessions.keys(), "login", clock);
     this.states = new Seal(sessions.keys(), "state", clock);
     this.used =
@@ -58,9 +60,10 @@ final class Logins {
    * One sign-in.
    *
    * @param state for the provider to give back
-   * @param restarts how often it began anew because the browser had another secret
+   * @param browser the hash of the secret of the browser that began it
+   * @param begun when it began
    */
-  record Login(String id, String state, String returnTo, int restarts, String browser) {}
+  record Login(String id, String state, Wish wish, String browser, Instant begun) {}
 
   /** The secret of one browser. */
   static final class Browser {
@@ -132,16 +135,15 @@ final class Logins {
     exchange.addResponseHeader("Set-Cookie", COOKIE + "=; Max-Age=0" + ATTRIBUTES);
   }
 
-  Login begin(Exchange exchange, Browser browser, String returnTo, int restarts) {
+  Login begin(Exchange exchange, Browser browser, Wish wish) {
     String id = BASE64.encodeToString(randomBytes(16));
-    Map<String, Object> claims =
-        Map.of(
-            "id", id,
-            "return_to", returnTo,
-            "browser", browser.hash(),
-            "restarts", restarts,
-            "authority", exchange.authority());
-    return new Login(id, states.seal(claims, LIFETIME), returnTo, restarts, browser.hash());
+    Instant now = clock.instant();
+    Map<String, Object> claims = wish.toClaims();
+    claims.put("id", id);
+    claims.put("browser", browser.hash());
+    claims.put("authority", exchange.authority());
+    claims.put("begun", now.getEpochSecond());
+    return new Login(id, states.seal(claims, LIFETIME), wish, browser.hash(), now);
   }
 
   /**
@@ -151,19 +153,20 @@ final class Logins {
    */
   Login open(Exchange exchange, @Nullable String state) {
     Map<String, Object> claims = state == null ? null : states.open(state);
+    Wish wish = claims == null ? null : Wish.fromClaims(claims);
     if (state == null
         || claims == null
+        || wish == null
         || !(claims.get("id") instanceof String id)
-        || !(claims.get("return_to") instanceof String returnTo)
         || !(claims.get("browser") instanceof String browser)
-        || !(claims.get("restarts") instanceof Number restarts)) {
+        || !(claims.get("begun") instanceof Number begun)) {
       throw new GatewayException(
           ErrorCode.SIGN_IN_FAILED, "the state is missing, expired or not genuine");
     }
     if (!exchange.authority().equals(claims.get("authority"))) {
       throw new GatewayException(ErrorCode.SIGN_IN_FAILED, "the state was made on another host");
     }
-    return new Login(id, state, ReturnTo.checked(returnTo), restarts.intValue(), browser);
+    return new Login(id, state, wish, browser, Instant.ofEpochSecond(begun.longValue()));
   }
 
   /** Marks a sign-in as used; false if it was already. */

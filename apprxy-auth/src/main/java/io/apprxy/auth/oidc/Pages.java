@@ -9,12 +9,11 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.json.JsonMapper;
 
-/**
- * What the gateway itself says about signing in and out. Nothing in the pages comes from a request.
- */
+/** What the gateway itself says about signing in and out. */
 final class Pages {
   private static final JsonMapper JSON = new JsonMapper();
 
@@ -30,8 +29,15 @@ final class Pages {
       p{margin:0 0 1rem}
       a,button{display:inline-block;padding:.55rem 1.05rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--card);
       font:inherit;text-decoration:none;cursor:pointer}
+      ul{list-style:none;margin:0;padding:0;display:grid;gap:.6rem}
+      li a{display:block;text-align:center}
       a:focus-visible,button:focus-visible{outline:3px solid var(--fg);outline-offset:2px}
       """;
+
+  /**
+   * RFC 9110 §15.5.2 demands a challenge; "Bearer" or "Basic" would promise what is not accepted.
+   */
+  private static final String CHALLENGE = "Session realm=\"apprxy\"";
 
   private static final String POLICY =
       "default-src 'none'; style-src 'sha256-"
@@ -63,7 +69,39 @@ final class Pages {
     return page("You are signed out", body, "'none'").with("Referrer-Policy", "no-referrer");
   }
 
+  /**
+   * With which provider to sign in: links, so that it needs no script.
+   *
+   * @param wish what the sign-in is for
+   */
+  static Response choose(
+      int status, List<OidcProvider> providers, Wish wish, String applicationId) {
+    StringBuilder body = new StringBuilder("<h1>Sign in</h1>\n<p>Choose your account.</p>\n<ul>\n");
+    for (OidcProvider provider : providers) {
+      body.append("<li><a href=\"")
+          .append(escape(wish.with(provider, applicationId).path()))
+          .append("\">")
+          .append(escape(provider.title()))
+          .append("</a></li>\n");
+    }
+    return page(status, "Sign in", body.append("</ul>").toString(), "'none'")
+        .with("Referrer-Policy", "no-referrer")
+        .with("WWW-Authenticate", CHALLENGE);
+  }
+
+  private static String escape(String text) {
+    return text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\"", "&quot;")
+        .replace("'", "&#39;");
+  }
+
   private static Response page(String title, String body, String formAction) {
+    return page(200, title, body, formAction);
+  }
+
+  private static Response page(int status, String title, String body, String formAction) {
     String html =
         """
         <!doctype html>
@@ -83,7 +121,7 @@ final class Pages {
         </html>
         """
             .formatted(title, STYLE, body);
-    return Response.of(200, "text/html; charset=utf-8", html)
+    return Response.of(status, "text/html; charset=utf-8", html)
         .with("Content-Security-Policy", POLICY + formAction)
         .with("Cache-Control", "no-store")
         .with("X-Content-Type-Options", "nosniff");
@@ -101,7 +139,7 @@ final class Pages {
   }
 
   /** For programs, which a redirect to a page for people would not help. */
-  static Response signInRequired(Exchange exchange, String returnTo) {
+  static Response signInRequired(Exchange exchange, Wish wish) {
     ErrorCode code = ErrorCode.SIGN_IN_REQUIRED;
     Map<String, Object> problem = new LinkedHashMap<>();
     problem.put("type", "urn:apprxy:error:" + code.code());
@@ -111,11 +149,9 @@ final class Pages {
     problem.put("code", code.code());
     problem.put("request_id", exchange.id());
     problem.put("remedy", code.remedy());
-    problem.put("sign_in_url", SignIn.url(exchange, returnTo));
-    // RFC 9110 §15.5.2 demands a challenge; "Bearer" or "Basic" would promise what is not accepted
-    // here.
+    problem.put("sign_in_url", wish.url(exchange));
     return json(code.status(), "application/problem+json", problem)
-        .with("WWW-Authenticate", "Session realm=\"apprxy\"");
+        .with("WWW-Authenticate", CHALLENGE);
   }
 
   private static Response json(int status, String type, Map<String, Object> value) {

@@ -16,6 +16,7 @@ import com.nimbusds.oauth2.sdk.auth.ClientAuthenticationMethod;
 import com.nimbusds.oauth2.sdk.auth.ClientSecretBasic;
 import com.nimbusds.oauth2.sdk.auth.ClientSecretPost;
 import com.nimbusds.oauth2.sdk.auth.Secret;
+import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.id.State;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
 import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
@@ -31,6 +32,7 @@ import io.apprxy.auth.oidc.Logins.Browser;
 import io.apprxy.auth.oidc.Logins.Login;
 import java.net.MalformedURLException;
 import java.net.URI;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -49,17 +51,20 @@ final class Provider {
   /** A token, and what it says, which has been verified. */
   record IdToken(JWT token, JWTClaimsSet claims) {}
 
-  private final RelyingParty self;
+  private final OidcProvider settings;
+  private final Clock clock;
   private final OIDCProviderMetadata metadata;
   private final ProviderHttp http;
   private final JWKSource<SecurityContext> keys;
 
   private Provider(
-      RelyingParty self,
+      OidcProvider settings,
+      Clock clock,
       OIDCProviderMetadata metadata,
       ProviderHttp http,
       JWKSource<SecurityContext> keys) {
-    this.self = self;
+    this.settings = settings;
+    this.clock = clock;
     this.metadata = metadata;
     this.http = http;
     this.keys = keys;
@@ -73,30 +78,34 @@ final class Provider {
    *     issuer, or lacks what a sign-in needs
    */
   static Provider of(
-      RelyingParty self,
+      OidcProvider settings,
+      Clock clock,
       OIDCProviderMetadata metadata,
       ProviderHttp http,
       @Nullable Provider before) {
     // OpenID Connect Discovery §4.3: must be identical
-    require(self.issuer().equals(metadata.getIssuer()), "the metadata is of another issuer");
     require(
-        self.trusts(metadata.getAuthorizationEndpointURI()),
+        settings.issuer().equals(metadata.getIssuer().getValue()),
+        "the metadata is of another issuer");
+    require(
+        settings.trusts(metadata.getAuthorizationEndpointURI()),
         "authorization_endpoint must be an https URL");
-    require(self.trusts(metadata.getTokenEndpointURI()), "token_endpoint must be an https URL");
-    require(self.trusts(metadata.getJWKSetURI()), "jwks_uri must be an https URL");
+    require(settings.trusts(metadata.getTokenEndpointURI()), "token_endpoint must be an https URL");
+    require(settings.trusts(metadata.getJWKSetURI()), "jwks_uri must be an https URL");
     URI endSession = metadata.getEndSessionEndpointURI();
     require(
-        endSession == null || self.trusts(endSession), "end_session_endpoint must be an https URL");
+        endSession == null || settings.trusts(endSession),
+        "end_session_endpoint must be an https URL");
     return before != null && before.metadata.getJWKSetURI().equals(metadata.getJWKSetURI())
-        ? new Provider(self, metadata, http, before.keys)
-        : new Provider(self, metadata, http, keys(self, metadata, http));
+        ? new Provider(settings, clock, metadata, http, before.keys)
+        : new Provider(settings, clock, metadata, http, keys(settings, metadata, http));
   }
 
   private static JWKSource<SecurityContext> keys(
-      RelyingParty self, OIDCProviderMetadata metadata, ProviderHttp http) {
+      OidcProvider settings, OIDCProviderMetadata metadata, ProviderHttp http) {
     try {
       return JWKSourceBuilder.<SecurityContext>create(metadata.getJWKSetURI().toURL(), http)
-          .cache(KEYS_LIFETIME.toMillis(), self.timeout().toMillis())
+          .cache(KEYS_LIFETIME.toMillis(), settings.timeout().toMillis())
           .refreshAheadCache(false) // would start threads of its own
           .rateLimited(KEYS_INTERVAL.toMillis())
           .build();
@@ -112,9 +121,20 @@ final class Provider {
   }
 
   /** Where to send the browser to sign in. */
-  URI authenticationRequest(Login login, Browser browser, URI redirectUri) {
-    return new AuthenticationRequest.Builder(
-            ResponseType.CODE, self.scope(), self.id(), redirectUri)
+  URI authenticationRequest(OidcClient client, Login login, Browser browser, URI redirectUri) {
+    AuthenticationRequest.Builder request =
+        new AuthenticationRequest.Builder(
+            ResponseType.CODE, client.scopes(), client.id(), redirectUri);
+    String loginHint = login.wish().loginHint();
+    if (loginHint != null) {
+      request.loginHint(loginHint);
+    }
+    String domainHint = settings.domainHint();
+    if (domainHint != null) {
+      request.customParameter("domain_hint", domainHint);
+    }
+    return request
+        .claims(client.claims())
         .endpointURI(metadata.getAuthorizationEndpointURI())
         .state(new State(login.state()))
         .nonce(new Nonce(browser.nonce(login)))
@@ -131,20 +151,22 @@ final class Provider {
   void checkSender(@Nullable String issuer) {
     if (issuer == null
         ? metadata.supportsAuthorizationResponseIssuerParam()
-        : !issuer.equals(self.issuer().getValue())) {
+        : !issuer.equals(settings.issuer())) {
       throw new GatewayException(
           ErrorCode.SIGN_IN_FAILED, "the response is of another issuer: " + Untrusted.text(issuer));
     }
   }
 
   /** Turns a code into a genuine ID token. Blocks. */
-  IdToken redeem(AuthorizationCode code, Login login, Browser browser, URI redirectUri) {
+  IdToken redeem(
+      OidcClient client, AuthorizationCode code, Login login, Browser browser, URI redirectUri) {
     AuthorizationCodeGrant grant =
         new AuthorizationCodeGrant(
             code, redirectUri, new CodeVerifier(browser.codeVerifier(login)));
     TokenResponse response;
     try {
-      response = OIDCTokenResponseParser.parse(http.send(tokenRequest(grant).toHTTPRequest()));
+      response =
+          OIDCTokenResponseParser.parse(http.send(tokenRequest(client, grant).toHTTPRequest()));
     } catch (ParseException | IllegalArgumentException e) {
       throw new GatewayException(
           ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
@@ -158,14 +180,15 @@ final class Provider {
       throw new GatewayException(ErrorCode.PROVIDER_INVALID, "the token response has no ID token");
     }
     return new IdToken(
-        idToken, new IdTokenVerifier(self, keys).verify(idToken, browser.nonce(login)));
+        idToken,
+        new IdTokenVerifier(settings, client, clock, keys).verify(idToken, browser.nonce(login)));
   }
 
-  private TokenRequest tokenRequest(AuthorizationCodeGrant grant) {
+  private TokenRequest tokenRequest(OidcClient client, AuthorizationCodeGrant grant) {
     URI endpoint = metadata.getTokenEndpointURI();
-    Secret secret = self.secret();
+    Secret secret = client.secret();
     if (secret == null) {
-      return new TokenRequest.Builder(endpoint, self.id(), grant).build();
+      return new TokenRequest.Builder(endpoint, client.id(), grant).build();
     }
     List<ClientAuthenticationMethod> methods = metadata.getTokenEndpointAuthMethods();
     boolean post =
@@ -175,8 +198,8 @@ final class Provider {
     return new TokenRequest.Builder(
             endpoint,
             post
-                ? new ClientSecretPost(self.id(), secret)
-                : new ClientSecretBasic(self.id(), secret),
+                ? new ClientSecretPost(client.id(), secret)
+                : new ClientSecretBasic(client.id(), secret),
             grant)
         .build();
   }
@@ -198,10 +221,12 @@ final class Provider {
    * @param token of the session, if it is known still
    * @param user a hint at whose session it is
    */
-  @Nullable URI logoutRequest(URI returnTo, @Nullable JWT token, @Nullable String user) {
+  @Nullable URI logoutRequest(
+      String clientId, URI returnTo, @Nullable JWT token, @Nullable String user) {
     URI endpoint = metadata.getEndSessionEndpointURI();
     return endpoint == null
         ? null
-        : new LogoutRequest(endpoint, token, user, self.id(), returnTo, null, null).toURI();
+        : new LogoutRequest(endpoint, token, user, new ClientID(clientId), returnTo, null, null)
+            .toURI();
   }
 }

@@ -13,11 +13,11 @@ import io.apprxy.auth.oidc.Logins.Login;
 import io.apprxy.auth.oidc.Provider.IdToken;
 import io.apprxy.auth.session.Sessions;
 import java.net.URI;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
+import java.time.Clock;
 import java.time.Instant;
 import java.util.Date;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -52,92 +52,155 @@ final class SignIn {
           "typ",
           "auth_time");
 
-  private final RelyingParty self;
   private final Sessions sessions;
   private final Logins logins;
-  private final Discovery discovery;
+  private final Providers providers;
   private final Executor workers;
   private final IdTokenHints hints;
+  private final Clock clock;
 
   SignIn(
-      RelyingParty self,
       Sessions sessions,
       Logins logins,
-      Discovery discovery,
+      Providers providers,
       Executor workers,
-      IdTokenHints hints) {
-    this.self = self;
+      IdTokenHints hints,
+      Clock clock) {
     this.sessions = sessions;
     this.logins = logins;
-    this.discovery = discovery;
+    this.providers = providers;
     this.workers = workers;
     this.hints = hints;
+    this.clock = clock;
   }
 
-  /** The page to which programs and other pages may link: {@code ?return=/path}. */
-  Verdict page(Exchange exchange, boolean signedIn) {
-    Parameters parameters = Parameters.of(exchange.query());
-    String returnTo = ReturnTo.checked(parameters.get("return"));
-    if (signedIn) {
-      return Verdict.answer(redirect(exchange, returnTo));
+  /**
+   * The page to which programs and other pages may link: {@code ?return=/path}.
+   *
+   * @param identity whose session the request has, or null
+   */
+  Verdict page(Exchange exchange, @Nullable Identity identity) {
+    Wish wish = Wish.of(Parameters.of(exchange.query()));
+    if (wish.requirement() == null && isMet(wish, identity)) {
+      return Verdict.answer(redirect(exchange, wish.returnTo()));
     }
-    return begin(exchange, returnTo, restarts(parameters.get("restart")));
+    Discovery chosen = wish.provider() == null ? null : providers.named(wish.provider());
+    if (chosen != null) {
+      return begin(exchange, chosen, wish);
+    }
+    return wish.application() == null || wish.application().equals(exchange.application().id())
+        ? begin(exchange, wish, 200)
+        : Verdict.answer(redirect(exchange, wish.returnTo())); // which knows its providers
   }
 
-  /** A forged count only shortens or renews the forger's own patience. */
-  private static int restarts(@Nullable String text) {
-    return text != null && text.matches("[0-9]") ? Integer.parseInt(text) : 0;
+  /** For programs, which a redirect to a page for people would not help: where to sign in. */
+  Response required(Exchange exchange, Wish wish) {
+    String application = exchange.application().id();
+    Discovery chosen = Choice.among(providers.candidates(exchange), exchange);
+    return Pages.signInRequired(
+        exchange,
+        chosen == null ? wish.at(application) : wish.with(chosen.settings(), application));
   }
 
-  /** Where a program's user can sign in to come back to a page. */
-  static String url(Exchange exchange, String returnTo) {
-    return exchange.origin()
-        + PATH
-        + "?return="
-        + URLEncoder.encode(returnTo, StandardCharsets.UTF_8);
+  /** Whether somebody is signed in with what they wish to sign in with. */
+  private boolean isMet(Wish wish, @Nullable Identity identity) {
+    if (identity == null || wish.provider() == null) {
+      return identity != null; // the page to return to knows whether that is enough for it
+    }
+    Discovery wished = providers.named(wish.provider());
+    return wished != null
+        && wished.equals(providers.issuing(identity))
+        && wished
+            .settings()
+            .client(wish.application())
+            .id()
+            .getValue()
+            .equals(identity.claim("aud"));
   }
 
-  /** Sends the browser to the provider. */
-  Verdict begin(Exchange exchange, String returnTo, int restarts) {
+  /**
+   * Sends the browser to a provider that may sign in users of the application; where there are
+   * several, and none was chosen before, answers a page to choose on.
+   *
+   * @param status of that page
+   */
+  Verdict begin(Exchange exchange, Wish wish, int status) {
+    List<Discovery> candidates = providers.candidates(exchange);
+    Discovery chosen = Choice.among(candidates, exchange);
+    return chosen == null
+        ? Verdict.answer(
+            Pages.choose(
+                status,
+                candidates.stream().map(Discovery::settings).toList(),
+                wish,
+                exchange.application().id()))
+        : begin(exchange, chosen, wish.with(chosen.settings(), exchange.application().id()));
+  }
+
+  private Verdict begin(Exchange exchange, Discovery chosen, Wish wish) {
+    OidcClient client = chosen.settings().client(wish.application());
+    URI callbackUri = callbackUri(exchange, chosen.settings());
     return Workers.verdict(
-        timed(discovery.provider())
+        timed(chosen, chosen.provider())
             .thenApply(
                 provider -> {
                   Browser browser = logins.remember(exchange);
-                  Login login = logins.begin(exchange, browser, returnTo, restarts);
+                  Login login = logins.begin(exchange, browser, wish);
                   return Verdict.answer(
                       Response.redirect(
-                          provider.authenticationRequest(login, browser, callbackUri(exchange))));
+                          provider.authenticationRequest(client, login, browser, callbackUri)));
                 }));
   }
 
-  /** The browser comes back from the provider (OpenID Connect Core §3.1.2.5). */
-  Verdict callback(Exchange exchange, boolean signedIn) {
+  /**
+   * The browser comes back from the provider (OpenID Connect Core §3.1.2.5).
+   *
+   * @param identity whose session the request has, or null
+   */
+  Verdict callback(Exchange exchange, @Nullable Identity identity) {
     Parameters parameters = Parameters.of(exchange.query());
     Login login = logins.open(exchange, parameters.get("state"));
+    Discovery asked = asked(exchange, login);
     Browser browser = logins.browser(exchange);
     if (browser == null || !browser.began(login)) {
-      return restart(exchange, login);
+      return restart(exchange, login.wish());
     }
     AuthorizationCode code = code(parameters); // before anything is spent on it
     if (!logins.use(login)) {
-      if (signedIn) { // somebody went back, or reloaded: the code is not looked at
-        return Verdict.answer(redirect(exchange, login.returnTo()));
+      if (isMet(login.wish(), identity)) {
+        // somebody went back, or reloaded: the code is not looked at
+        return Verdict.answer(redirect(exchange, login.wish().returnTo()));
       }
       throw new GatewayException(ErrorCode.SIGN_IN_FAILED, "this sign-in was completed before");
     }
-    URI callbackUri = callbackUri(exchange);
+    OidcClient client = asked.settings().client(login.wish().application());
+    URI callbackUri = callbackUri(exchange, asked.settings());
     return Workers.verdict(
         timed(
-                discovery
+                asked,
+                asked
                     .provider()
                     .thenApplyAsync(
                         provider -> {
                           provider.checkSender(parameters.get("iss"));
-                          return provider.redeem(code, login, browser, callbackUri);
+                          return provider.redeem(client, code, login, browser, callbackUri);
                         },
                         workers))
-            .thenApply(token -> complete(exchange, login, token)));
+            .thenApply(token -> complete(exchange, asked.settings(), client, login, token)));
+  }
+
+  /**
+   * The provider that this sign-in asked. An answer that comes to the address of another is of that
+   * other, and its code is for nobody else's ears (mix-up, RFC 9700 §4.4).
+   */
+  private Discovery asked(Exchange exchange, Login login) {
+    String name = login.wish().provider();
+    Discovery asked = name == null ? null : providers.named(name);
+    if (asked == null || !exchange.path().equals(callbackPath(asked.settings()))) {
+      throw new GatewayException(
+          ErrorCode.SIGN_IN_FAILED, "the response came to the address of another provider");
+    }
+    return asked;
   }
 
   /**
@@ -145,13 +208,12 @@ final class SignIn {
    * instant, before there was a cookie, each got one, and the last one won. Beginning anew is safe
    * whoever sent the browser here, and often enough another tab has signed in by now.
    */
-  private static Verdict restart(Exchange exchange, Login login) {
-    if (login.restarts() >= MAX_RESTARTS) {
+  private static Verdict restart(Exchange exchange, Wish wish) {
+    if (wish.restarts() >= MAX_RESTARTS) {
       throw new GatewayException(
           ErrorCode.SIGN_IN_FAILED, "the browser does not keep the cookie of the sign-in");
     }
-    String again = url(exchange, login.returnTo()) + "&restart=" + (login.restarts() + 1);
-    return Verdict.answer(Response.redirect(URI.create(again)));
+    return Verdict.answer(Response.redirect(URI.create(wish.again().url(exchange))));
   }
 
   private static AuthorizationCode code(Parameters parameters) {
@@ -175,20 +237,23 @@ final class SignIn {
     return new AuthorizationCode(code);
   }
 
-  private Verdict complete(Exchange exchange, Login login, IdToken token) {
+  private Verdict complete(
+      Exchange exchange, OidcProvider provider, OidcClient client, Login login, IdToken token) {
     JWTClaimsSet told = token.claims();
     Map<String, Object> claims = new HashMap<>(told.getClaims());
     claims.keySet().removeAll(PROTOCOL_CLAIMS);
     claims.values().removeIf(value -> value == null);
+    claims.put("aud", client.id().getValue()); // a session counts only where this client does
     Identity identity =
         sessions.begin(
-            exchange, self.issuer().getValue(), told.getSubject(), authenticatedAt(told), claims);
+            exchange, provider.issuer(), told.getSubject(), authenticatedAt(told), claims);
     hints.keep(identity, token.token());
-    return Verdict.answer(redirect(exchange, login.returnTo()));
+    Choice.remember(exchange, provider);
+    return Verdict.answer(redirect(exchange, login.wish().returnTo()));
   }
 
   private Instant authenticatedAt(JWTClaimsSet token) {
-    Instant now = self.clock().instant();
+    Instant now = clock.instant();
     try {
       Date told = token.getDateClaim("auth_time");
       return told == null || told.toInstant().isAfter(now) ? now : told.toInstant();
@@ -198,12 +263,17 @@ final class SignIn {
   }
 
   /** Bounds the wait, the one for a free worker included. What comes later has no effect. */
-  private <T> CompletableFuture<T> timed(CompletableFuture<T> answer) {
-    return answer.orTimeout(self.timeout().toMillis() * 3, TimeUnit.MILLISECONDS);
+  private static <T> CompletableFuture<T> timed(Discovery asked, CompletableFuture<T> answer) {
+    return answer.orTimeout(asked.settings().timeout().toMillis() * 3, TimeUnit.MILLISECONDS);
   }
 
-  private static URI callbackUri(Exchange exchange) {
-    return URI.create(exchange.origin() + CALLBACK);
+  /** A provider's own, unless it is the only one of a gateway that gave it no name. */
+  private static String callbackPath(OidcProvider provider) {
+    return provider.name().isEmpty() ? CALLBACK : CALLBACK + "/" + provider.name();
+  }
+
+  private static URI callbackUri(Exchange exchange, OidcProvider provider) {
+    return URI.create(exchange.origin() + callbackPath(provider));
   }
 
   /** Not by way of a URI, which would refuse characters that browsers send in queries. */

@@ -7,6 +7,7 @@ import io.apprxy.Response;
 import io.apprxy.Verdict;
 import io.apprxy.auth.session.Sessions;
 import java.net.URI;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -15,22 +16,15 @@ final class SignOut {
   static final String PATH = Exchange.RESERVED_PREFIX + "sign-out";
   static final String DONE = Exchange.RESERVED_PREFIX + "signed-out";
 
-  private final RelyingParty self;
   private final Sessions sessions;
   private final Logins logins;
-  private final Discovery discovery;
+  private final Providers providers;
   private final IdTokenHints hints;
 
-  SignOut(
-      RelyingParty self,
-      Sessions sessions,
-      Logins logins,
-      Discovery discovery,
-      IdTokenHints hints) {
-    this.self = self;
+  SignOut(Sessions sessions, Logins logins, Providers providers, IdTokenHints hints) {
     this.sessions = sessions;
     this.logins = logins;
-    this.discovery = discovery;
+    this.providers = providers;
     this.hints = hints;
   }
 
@@ -41,16 +35,34 @@ final class SignOut {
     }
     sessions.end(exchange);
     logins.forget(exchange);
+    Choice.forget(exchange);
     JWT token = hints.take(identity);
     URI done = URI.create(exchange.origin() + DONE);
+    Discovery vouched = whoseSession(exchange, identity);
+    if (vouched == null) {
+      return Verdict.answer(seeOther(done));
+    }
+    String client =
+        identity != null && identity.claim("aud") instanceof String began
+            ? began
+            : vouched.settings().client(exchange.application().id()).id().getValue();
     return Verdict.later(
-        discovery
+        vouched
             .provider()
-            .orTimeout(self.timeout().toMillis(), TimeUnit.MILLISECONDS)
-            .thenApply(provider -> provider.logoutRequest(done, token, user(identity)))
+            .orTimeout(vouched.settings().timeout().toMillis(), TimeUnit.MILLISECONDS)
+            .thenApply(provider -> provider.logoutRequest(client, done, token, user(identity)))
             // The session here has ended; that the provider is down must not look otherwise.
             .exceptionally(failed -> null)
             .thenApply(logout -> Verdict.answer(seeOther(logout == null ? done : logout))));
+  }
+
+  /** Without a session, the provider may have one still, if it is clear which provider. */
+  private @Nullable Discovery whoseSession(Exchange exchange, @Nullable Identity identity) {
+    if (identity != null) {
+      return providers.issuing(identity);
+    }
+    List<Discovery> candidates = providers.candidates(exchange);
+    return candidates.size() == 1 ? candidates.get(0) : null;
   }
 
   private static boolean isOwnWish(Exchange exchange) {

@@ -41,7 +41,8 @@ class CallbackTest extends OidcTest {
     browser.signIn(provider, "/");
 
     assertThat(browser.open("/").identity().claims())
-        .containsOnlyKeys("preferred_username", "groups");
+        .containsOnlyKeys("preferred_username", "groups", "aud")
+        .containsEntry("aud", TestProvider.CLIENT);
   }
 
   @Test

@@ -73,6 +73,10 @@ final class TestProvider implements AutoCloseable {
   volatile List<JWK> keys = List.of(RSA, EC, edJwk());
   volatile String issuerParameter;
   volatile String tokenError;
+  volatile String subject = "4711";
+
+  /** Confidential clients beside {@link #CLIENT}: id to secret. */
+  final Map<String, String> otherClients = new ConcurrentHashMap<>();
 
   private final HttpServer server;
   private final ExecutorService threads = Executors.newFixedThreadPool(4);
@@ -177,23 +181,29 @@ final class TestProvider implements AutoCloseable {
                   "token_type",
                   "Bearer",
                   "id_token",
-                  token.apply(idToken(one(request, "nonce"))))));
+                  token.apply(idToken(request)))));
     }
   }
 
-  private static boolean isClient(HttpExchange exchange, Map<String, List<String>> form) {
+  private boolean isClient(HttpExchange exchange, Map<String, List<String>> form) {
     String header = exchange.getRequestHeaders().getFirst("Authorization");
     if (header == null) {
       return form.containsKey("client_secret")
           ? one(form, "client_secret").equals(SECRET) && one(form, "client_id").equals(CLIENT)
           : one(form, "client_id").equals("public");
     }
-    String expected =
-        URLEncoder.encode(CLIENT, StandardCharsets.UTF_8)
+    return header.equals(basic(CLIENT, SECRET))
+        || otherClients.entrySet().stream()
+            .anyMatch(other -> header.equals(basic(other.getKey(), other.getValue())));
+  }
+
+  private static String basic(String id, String secret) {
+    String credentials =
+        URLEncoder.encode(id, StandardCharsets.UTF_8)
             + ":"
-            + URLEncoder.encode(SECRET, StandardCharsets.UTF_8);
-    return header.equals(
-        "Basic " + Base64.getEncoder().encodeToString(expected.getBytes(StandardCharsets.UTF_8)));
+            + URLEncoder.encode(secret, StandardCharsets.UTF_8);
+    return "Basic "
+        + Base64.getEncoder().encodeToString(credentials.getBytes(StandardCharsets.UTF_8));
   }
 
   private static boolean isProven(
@@ -205,15 +215,15 @@ final class TestProvider implements AutoCloseable {
         && expected.getValue().equals(one(request, "code_challenge"));
   }
 
-  private String idToken(String nonce) {
+  private String idToken(Map<String, List<String>> request) {
     long now = clock.instant().getEpochSecond();
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("iss", issuer());
-    map.put("sub", "4711");
-    map.put("aud", CLIENT);
+    map.put("sub", subject);
+    map.put("aud", one(request, "client_id"));
     map.put("exp", now + 300);
     map.put("iat", now);
-    map.put("nonce", nonce);
+    map.put("nonce", one(request, "nonce"));
     map.put("preferred_username", "ada");
     map.put("groups", List.of("mathematicians"));
     claims.accept(map);
