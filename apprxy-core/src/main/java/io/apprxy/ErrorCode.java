@@ -54,6 +54,13 @@ public enum ErrorCode {
       500,
       "Your identity has more claims than a session can hold.",
       "Ask your administrator to send fewer claims."),
+  STEP_UP_REQUIRED(
+      "APX-207", 401, "This needs a stronger, or a newer, sign-in.", "Sign in again, as asked."),
+  STEP_UP_FAILED(
+      "APX-208",
+      403,
+      "The identity provider did not confirm what a policy demands of your sign-in.",
+      "Sign in with the method that is demanded; if you did, tell your administrator."),
 
   NOT_ASSIGNED(
       "APX-301",

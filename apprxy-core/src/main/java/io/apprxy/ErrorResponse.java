@@ -126,7 +126,7 @@ public final class ErrorResponse {
 
   private static String link(ErrorCode code) {
     return switch (code) {
-      case NOT_ASSIGNED, REFUSED_BY_POLICY, SESSION_TOO_LARGE ->
+      case NOT_ASSIGNED, REFUSED_BY_POLICY, SESSION_TOO_LARGE, STEP_UP_FAILED ->
           "<p><a href=\"" + Exchange.RESERVED_PREFIX + "sign-out\">Use another account</a></p>\n";
       case SIGN_IN_REQUIRED, SIGN_IN_FAILED, SIGN_IN_REFUSED ->
           "<p><a href=\"/\">Start again</a></p>\n";

@@ -7,6 +7,7 @@ import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.PreAuthentication;
 import io.apprxy.Response;
+import io.apprxy.StepUpRequirement;
 import io.apprxy.Verdict;
 import io.apprxy.auth.session.SessionKeys;
 import io.apprxy.auth.session.Sessions;
@@ -71,6 +72,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
     return exchange.isNavigation()
         ? signIn.begin(exchange, wish, 401)
         : Verdict.answer(signIn.required(exchange, wish));
+  }
+
+  @Override
+  public Verdict stepUp(Exchange exchange, StepUpRequirement requirement) {
+    return signIn.stepUp(exchange, Objects.requireNonNull(exchange.identity()), requirement);
   }
 
   @Override

@@ -4,6 +4,7 @@ import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.Identity;
 import io.apprxy.Response;
+import io.apprxy.StepUpRequirement;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -140,7 +141,20 @@ final class Pages {
 
   /** For programs, which a redirect to a page for people would not help. */
   static Response signInRequired(Exchange exchange, Wish wish) {
-    ErrorCode code = ErrorCode.SIGN_IN_REQUIRED;
+    return problem(exchange, ErrorCode.SIGN_IN_REQUIRED, wish, new LinkedHashMap<>(), CHALLENGE);
+  }
+
+  /** The same, of a user who is signed in, but not well enough (RFC 9470). */
+  static Response stepUpRequired(Exchange exchange, Wish wish, StepUpRequirement requirement) {
+    Map<String, Object> demanded = new LinkedHashMap<>();
+    demanded.put("reason", requirement.reason());
+    StepUp.describe(requirement, demanded);
+    String challenge = StepUp.challenge(CHALLENGE, requirement);
+    return problem(exchange, ErrorCode.STEP_UP_REQUIRED, wish, demanded, challenge);
+  }
+
+  private static Response problem(
+      Exchange exchange, ErrorCode code, Wish wish, Map<String, Object> more, String challenge) {
     Map<String, Object> problem = new LinkedHashMap<>();
     problem.put("type", "urn:apprxy:error:" + code.code());
     problem.put("title", code.cause());
@@ -150,8 +164,9 @@ final class Pages {
     problem.put("request_id", exchange.id());
     problem.put("remedy", code.remedy());
     problem.put("sign_in_url", wish.url(exchange));
+    problem.putAll(more);
     return json(code.status(), "application/problem+json", problem)
-        .with("WWW-Authenticate", CHALLENGE);
+        .with("WWW-Authenticate", challenge);
   }
 
   private static Response json(int status, String type, Map<String, Object> value) {

@@ -23,11 +23,16 @@ import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
 import com.nimbusds.openid.connect.sdk.AuthenticationRequest;
 import com.nimbusds.openid.connect.sdk.LogoutRequest;
 import com.nimbusds.openid.connect.sdk.Nonce;
+import com.nimbusds.openid.connect.sdk.OIDCClaimsRequest;
 import com.nimbusds.openid.connect.sdk.OIDCTokenResponse;
 import com.nimbusds.openid.connect.sdk.OIDCTokenResponseParser;
+import com.nimbusds.openid.connect.sdk.claims.ACR;
+import com.nimbusds.openid.connect.sdk.claims.ClaimRequirement;
+import com.nimbusds.openid.connect.sdk.claims.ClaimsSetRequest;
 import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.StepUpRequirement;
 import io.apprxy.auth.oidc.Logins.Browser;
 import io.apprxy.auth.oidc.Logins.Login;
 import java.net.MalformedURLException;
@@ -133,14 +138,48 @@ final class Provider {
     if (domainHint != null) {
       request.customParameter("domain_hint", domainHint);
     }
+    OIDCClaimsRequest claims = client.claims();
+    StepUpRequirement demanded = login.wish().requirement();
+    if (demanded != null) {
+      claims = demand(request, demanded, claims);
+    }
     return request
-        .claims(client.claims())
+        .claims(claims)
         .endpointURI(metadata.getAuthorizationEndpointURI())
         .state(new State(login.state()))
         .nonce(new Nonce(browser.nonce(login)))
         .codeChallenge(new CodeVerifier(browser.codeVerifier(login)), CodeChallengeMethod.S256)
         .build()
         .toURI();
+  }
+
+  /**
+   * Adds what a step-up demands: {@code acr_values}, {@code max_age}, and Entra's authentication
+   * context as an essential claim.
+   */
+  private @Nullable OIDCClaimsRequest demand(
+      AuthenticationRequest.Builder request,
+      StepUpRequirement demanded,
+      @Nullable OIDCClaimsRequest claims) {
+    if (!demanded.acrValues().isEmpty()) {
+      request.acrValues(demanded.acrValues().stream().map(ACR::new).toList());
+    }
+    Duration maxAge = demanded.maxAge();
+    if (maxAge != null) {
+      request.maxAge(StepUp.maxAgeToAsk(maxAge, settings.clockSkew()));
+    }
+    String context = demanded.authenticationContext();
+    if (context == null) {
+      return claims;
+    }
+    ClaimsSetRequest acrs =
+        new ClaimsSetRequest()
+            .add(
+                new ClaimsSetRequest.Entry("acrs")
+                    .withClaimRequirement(ClaimRequirement.ESSENTIAL)
+                    .withValue(context));
+    OIDCClaimsRequest extra = new OIDCClaimsRequest().withIDTokenClaimsRequest(acrs);
+    return claims == null ? extra : claims.add(extra);
   }
 
   /**

@@ -7,6 +7,7 @@ import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Response;
+import io.apprxy.StepUpRequirement;
 import io.apprxy.Verdict;
 import io.apprxy.auth.oidc.Logins.Browser;
 import io.apprxy.auth.oidc.Logins.Login;
@@ -14,6 +15,7 @@ import io.apprxy.auth.oidc.Provider.IdToken;
 import io.apprxy.auth.session.Sessions;
 import java.net.URI;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
 import java.util.HashMap;
@@ -81,7 +83,7 @@ final class SignIn {
    */
   Verdict page(Exchange exchange, @Nullable Identity identity) {
     Wish wish = Wish.of(Parameters.of(exchange.query()));
-    if (wish.requirement() == null && isMet(wish, identity)) {
+    if (isMet(wish, identity)) {
       return Verdict.answer(redirect(exchange, wish.returnTo()));
     }
     Discovery chosen = wish.provider() == null ? null : providers.named(wish.provider());
@@ -104,8 +106,13 @@ final class SignIn {
 
   /** Whether somebody is signed in with what they wish to sign in with. */
   private boolean isMet(Wish wish, @Nullable Identity identity) {
-    if (identity == null || wish.provider() == null) {
-      return identity != null; // the page to return to knows whether that is enough for it
+    StepUpRequirement demanded = wish.requirement();
+    if (identity == null
+        || (demanded != null && StepUp.missing(identity, demanded, clock.instant()) != null)) {
+      return false;
+    }
+    if (wish.provider() == null) {
+      return true; // the page to return to knows whether that is enough for it
     }
     Discovery wished = providers.named(wish.provider());
     return wished != null
@@ -116,6 +123,35 @@ final class SignIn {
             .id()
             .getValue()
             .equals(identity.claim("aud"));
+  }
+
+  /**
+   * Lets a user prove more: a page goes to the provider of the session, a program is told. Where
+   * the session has all that is demanded, another sign-in would end here again.
+   */
+  Verdict stepUp(Exchange exchange, Identity identity, StepUpRequirement requirement) {
+    Discovery vouched = providers.of(identity, exchange);
+    if (vouched == null) {
+      throw new GatewayException(
+          ErrorCode.REFUSED_BY_POLICY,
+          "no provider can be asked for more: " + requirement.reason());
+    }
+    if (StepUp.missing(identity, requirement, clock.instant()) == null) {
+      throw new GatewayException(
+          ErrorCode.STEP_UP_FAILED,
+          "the policy demands what the session has: " + requirement.reason());
+    }
+    Wish wish =
+        new Wish(null, null, ReturnTo.of(exchange), 0, hint(identity), requirement)
+            .with(vouched.settings(), exchange.application().id());
+    return exchange.isNavigation()
+        ? begin(exchange, vouched, wish)
+        : Verdict.answer(Pages.stepUpRequired(exchange, wish, requirement));
+  }
+
+  /** What tells the provider whose session it is: its own hint if it gave one, else the name. */
+  static String hint(Identity identity) {
+    return identity.claim("login_hint") instanceof String hint ? hint : identity.name();
   }
 
   /**
@@ -222,6 +258,7 @@ final class SignIn {
       throw new GatewayException(
           switch (error) {
             case "access_denied" -> ErrorCode.SIGN_IN_REFUSED;
+            case "unmet_authentication_requirements" -> ErrorCode.STEP_UP_FAILED;
             case "temporarily_unavailable", "server_error" -> ErrorCode.PROVIDER_UNAVAILABLE;
             default -> ErrorCode.SIGN_IN_FAILED;
           },
@@ -244,19 +281,49 @@ final class SignIn {
     claims.keySet().removeAll(PROTOCOL_CLAIMS);
     claims.values().removeIf(value -> value == null);
     claims.put("aud", client.id().getValue()); // a session counts only where this client does
+    Identity proven =
+        new Identity(
+            provider.issuer(),
+            told.getSubject(),
+            "",
+            authenticatedAt(provider, login, authTime(told)),
+            claims);
+    StepUpRequirement demanded = login.wish().requirement();
+    String missing = demanded == null ? null : StepUp.missing(proven, demanded, clock.instant());
+    if (missing != null) {
+      throw new GatewayException(
+          ErrorCode.STEP_UP_FAILED, "the provider did not deliver: " + Untrusted.text(missing));
+    }
     Identity identity =
         sessions.begin(
-            exchange, provider.issuer(), told.getSubject(), authenticatedAt(told), claims);
+            exchange, proven.issuer(), proven.subject(), proven.authenticatedAt(), claims);
     hints.keep(identity, token.token());
     Choice.remember(exchange, provider);
     return Verdict.answer(redirect(exchange, login.wish().returnTo()));
   }
 
-  private Instant authenticatedAt(JWTClaimsSet token) {
+  private Instant authenticatedAt(OidcProvider provider, Login login, @Nullable Instant told) {
     Instant now = clock.instant();
+    Duration maxAge =
+        login.wish().requirement() == null ? null : login.wish().requirement().maxAge();
+    if (maxAge == null) {
+      return told == null || told.isAfter(now) ? now : told;
+    }
+    Instant proven = StepUp.authenticatedAt(told, maxAge, login.begun(), now, provider.clockSkew());
+    if (proven == null) {
+      throw new GatewayException(
+          ErrorCode.STEP_UP_FAILED,
+          told == null
+              ? "the provider does not say when the user signed in (auth_time)"
+              : "the provider did not ask for a new sign-in: auth_time is " + told);
+    }
+    return proven;
+  }
+
+  private static @Nullable Instant authTime(JWTClaimsSet token) {
     try {
       Date told = token.getDateClaim("auth_time");
-      return told == null || told.toInstant().isAfter(now) ? now : told.toInstant();
+      return told == null ? null : told.toInstant();
     } catch (java.text.ParseException e) {
       throw new GatewayException(ErrorCode.PROVIDER_INVALID, "auth_time is no time", e);
     }

@@ -37,6 +37,7 @@ final class SignOut {
     logins.forget(exchange);
     Choice.forget(exchange);
     JWT token = hints.take(identity);
+    String hint = identity == null ? null : SignIn.hint(identity);
     URI done = URI.create(exchange.origin() + DONE);
     Discovery vouched = whoseSession(exchange, identity);
     if (vouched == null) {
@@ -50,7 +51,7 @@ final class SignOut {
         vouched
             .provider()
             .orTimeout(vouched.settings().timeout().toMillis(), TimeUnit.MILLISECONDS)
-            .thenApply(provider -> provider.logoutRequest(client, done, token, user(identity)))
+            .thenApply(provider -> provider.logoutRequest(client, done, token, hint))
             // The session here has ended; that the provider is down must not look otherwise.
             .exceptionally(failed -> null)
             .thenApply(logout -> Verdict.answer(seeOther(logout == null ? done : logout))));
@@ -76,14 +77,6 @@ final class SignOut {
         && ("same-origin".equals(site) || "none".equals(site))
         && "navigate".equals(exchange.header("Sec-Fetch-Mode"))
         && "document".equals(exchange.header("Sec-Fetch-Dest"));
-  }
-
-  /** What tells the provider whose session to end: its own hint if it gave one, else the name. */
-  private static @Nullable String user(@Nullable Identity identity) {
-    if (identity == null) {
-      return null;
-    }
-    return identity.claim("login_hint") instanceof String hint ? hint : identity.name();
   }
 
   private static Response seeOther(URI location) {

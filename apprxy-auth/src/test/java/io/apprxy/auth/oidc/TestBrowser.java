@@ -4,6 +4,7 @@ import io.apprxy.Application;
 import io.apprxy.Identity;
 import io.apprxy.PreAuthentication;
 import io.apprxy.Response;
+import io.apprxy.StepUpRequirement;
 import io.apprxy.Verdict;
 import io.apprxy.auth.TestExchange;
 import java.net.URI;
@@ -26,6 +27,13 @@ final class TestBrowser {
           .assignEveryone()
           .build();
 
+  static final Map<String, String> NAVIGATION =
+      Map.of(
+          "Sec-Fetch-Site", "none",
+          "Sec-Fetch-Mode", "navigate",
+          "Sec-Fetch-Dest", "document",
+          "Accept", "text/html");
+
   final Map<String, String> cookies = new ConcurrentHashMap<>();
   private final PreAuthentication gateway;
   private final String authority;
@@ -42,14 +50,7 @@ final class TestBrowser {
 
   /** The user opens a page. */
   Page open(String pathAndQuery) throws Exception {
-    return send(
-        "GET",
-        pathAndQuery,
-        Map.of(
-            "Sec-Fetch-Site", "none",
-            "Sec-Fetch-Mode", "navigate",
-            "Sec-Fetch-Dest", "document",
-            "Accept", "text/html"));
+    return send("GET", pathAndQuery, NAVIGATION);
   }
 
   Page open(URI url) throws Exception {
@@ -64,7 +65,27 @@ final class TestBrowser {
   Page send(String method, String pathAndQuery, Map<String, String> headers) throws Exception {
     TestExchange request =
         new TestExchange(authority, method, pathAndQuery, headers, cookies, application);
+    return answer(request, gateway.authenticate(request));
+  }
+
+  /** The user opens a page, of which a policy demands more. */
+  Page openDemanding(String pathAndQuery, StepUpRequirement requirement) throws Exception {
+    return sendDemanding("GET", pathAndQuery, NAVIGATION, requirement);
+  }
+
+  Page sendDemanding(
+      String method, String pathAndQuery, Map<String, String> headers, StepUpRequirement demanded)
+      throws Exception {
+    TestExchange request =
+        new TestExchange(authority, method, pathAndQuery, headers, cookies, application);
     Verdict verdict = settle(gateway.authenticate(request));
+    return verdict instanceof Verdict.Proceed
+        ? answer(request, gateway.stepUp(request, demanded))
+        : answer(request, verdict);
+  }
+
+  private Page answer(TestExchange request, Verdict outcome) throws Exception {
+    Verdict verdict = settle(outcome);
     Response response = verdict instanceof Verdict.Answer answer ? answer.response() : null;
     Page page = new Page(request.identity(), response, request.responseHeaders());
     page.setCookies().forEach(this::store);
