@@ -34,8 +34,10 @@ public final class Sessions {
   private final Seal seal;
   private final Duration refreshAfter;
 
-  /** By the cookie's value, so that one is decrypted once. */
-  private final Cache<String, Session> opened;
+  /** So that a cookie is decrypted once. */
+  private final Cache<Fingerprint, Session> opened;
+
+  private final ClaimsPool pool = new ClaimsPool();
 
   private final Cache<String, Boolean> ended;
 
@@ -123,13 +125,14 @@ public final class Sessions {
     if (value == null) {
       return null;
     }
-    Session session = opened.getIfPresent(value);
+    Fingerprint fingerprint = Fingerprint.of(value);
+    Session session = opened.getIfPresent(fingerprint);
     if (session == null) {
       session = open(value);
       if (session == null) {
         return null;
       }
-      opened.put(value, session);
+      opened.put(fingerprint, session);
     }
     Instant now = settings.clock.instant();
     boolean valid =
@@ -223,14 +226,14 @@ public final class Sessions {
     try {
       Identity identity =
           new Identity(
-              read(values, "iss", String.class),
+              pool.share(read(values, "iss", String.class)),
               read(values, "sub", String.class),
               read(values, "sid", String.class),
               instant(values, "at"),
-              read(values, "claims", Map.class));
+              pool.compact(read(values, "claims", Map.class)));
       return new Session(
           identity,
-          read(values, "host", String.class),
+          pool.share(read(values, "host", String.class)),
           read(values, "keep", Boolean.class),
           instant(values, "begun"),
           instant(values, "seen"));
@@ -303,7 +306,10 @@ public final class Sessions {
       return this;
     }
 
-    /** How many decrypted sessions are kept in memory, at least 1. Default: 10,000. */
+    /**
+     * How many decrypted sessions are kept in memory, at least 1. Each takes about 1.5 KiB, with a
+     * dozen claims and twenty groups. Default: 10,000.
+     */
     public Builder cacheSize(long sessions) {
       if (sessions < 1) {
         throw new IllegalArgumentException("cacheSize must be at least 1: " + sessions);
