@@ -26,7 +26,9 @@ public final class Admission {
 
   /** Finds out who the request is made for. */
   public Verdict authenticate(Exchange exchange) {
-    return preAuthentication == null ? Verdict.proceed() : preAuthentication.authenticate(exchange);
+    return preAuthentication == null || exchange.passesThrough()
+        ? Verdict.proceed()
+        : preAuthentication.authenticate(exchange);
   }
 
   /** Decides whether they may; to be asked after {@link #authenticate} let the request proceed. */
@@ -34,8 +36,7 @@ public final class Admission {
     if (exchange.isReserved()) {
       throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
     }
-    if (exchange.application().externalAuthentication()
-        == Application.ExternalAuthentication.PASSTHROUGH) {
+    if (exchange.passesThrough()) {
       return Verdict.proceed();
     }
     if (exchange.identity() == null || accessPolicy == null) {

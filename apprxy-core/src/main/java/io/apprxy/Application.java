@@ -1,5 +1,6 @@
 package io.apprxy;
 
+import io.apprxy.route.RequestTarget;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -64,6 +65,8 @@ import org.jspecify.annotations.Nullable;
  * @param authenticationContexts parts that demand an authentication context. Default: none
  * @param identityProviders the names of the providers that may sign its users in; a session that
  *     began with another is none here. Empty if any may. Default: empty
+ * @param passthroughPaths parts that are forwarded without sign-in, whoever asks, and never with an
+ *     identity. Default: none
  */
 public record Application(
     String id,
@@ -93,7 +96,8 @@ public record Application(
     Duration idleTimeout,
     Duration stallTimeout,
     List<AuthenticationContext> authenticationContexts,
-    List<String> identityProviders) {
+    List<String> identityProviders,
+    List<PassthroughPath> passthroughPaths) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -197,6 +201,25 @@ public record Application(
         id,
         "identityProviders",
         "would have no effect: externalAuthentication is PASSTHROUGH");
+    passthroughPaths = List.copyOf(Objects.requireNonNull(passthroughPaths, "passthroughPaths"));
+    require(
+        externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
+            || passthroughPaths.isEmpty(),
+        id,
+        "passthroughPaths",
+        "would have no effect: externalAuthentication is PASSTHROUGH");
+    for (PassthroughPath open : passthroughPaths) {
+      require(
+          open.path().startsWith(externalUrl.getRawPath()),
+          id,
+          "passthroughPaths",
+          "must lie below the path of externalUrl: " + open.path());
+      require(
+          !open.isBelow(externalUrl.getRawPath()),
+          id,
+          "passthroughPaths",
+          "must not be the whole application, which passthrough() is for: " + open.path());
+    }
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -363,6 +386,97 @@ public record Application(
     }
   }
 
+  /**
+   * A part that is forwarded without sign-in, such as a health check or a webhook, which the origin
+   * checks itself. Nothing but method and path decides, never a header. Immutable.
+   *
+   * @param path a path as it stands in the external URL, in its canonical form; upper and lower
+   *     case differ
+   * @param below whether what is below the path is open, too: of {@code /hooks} also {@code
+   *     /hooks/a}, not {@code /hooks-a}. Default: false, this path alone
+   * @param methods the methods that are open, such as {@code GET}; at least one
+   */
+  public record PassthroughPath(String path, boolean below, List<String> methods) {
+    /**
+     * An open part.
+     *
+     * @throws IllegalArgumentException if the path is not canonical, so that no request could have
+     *     it, or belongs to the gateway; or a method is missing or no token
+     */
+    public PassthroughPath {
+      requireCanonical("a passthrough path", path);
+      methods = List.copyOf(Objects.requireNonNull(methods, "methods"));
+      if (methods.isEmpty()) {
+        throw new IllegalArgumentException("a passthrough path must name its methods: " + path);
+      }
+      for (String method : methods) {
+        if (!TOKEN.matcher(method).matches()) {
+          throw new IllegalArgumentException(
+              "a method of a passthrough path must be a token: " + method);
+        }
+      }
+    }
+
+    boolean matches(String method, String target) {
+      return methods.contains(method) && (below ? isPrefix(path, target) : path.equals(target));
+    }
+
+    /** Whether it opens all that is below this folder. */
+    boolean isBelow(String folder) {
+      return below && isPrefix(path, folder);
+    }
+  }
+
+  /**
+   * Whether such a request is forwarded without sign-in, and with no identity: because the
+   * application is passthrough, or by one of {@link #passthroughPaths()}. Of the reserved paths
+   * none is.
+   *
+   * @param method as sent
+   * @param path in its canonical form
+   */
+  public boolean passesThrough(String method, String path) {
+    if (path.startsWith(Exchange.RESERVED_PREFIX)) {
+      return false;
+    }
+    if (externalAuthentication == ExternalAuthentication.PASSTHROUGH) {
+      return true;
+    }
+    for (PassthroughPath open : passthroughPaths) { // no stream: it is done for every request
+      if (open.matches(method, path)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether a path is another, or below it at the end of a segment. */
+  static boolean isPrefix(String prefix, String path) {
+    return path.startsWith(prefix)
+        && (path.length() == prefix.length()
+            || prefix.endsWith("/")
+            || path.charAt(prefix.length()) == '/');
+  }
+
+  /** That the path of a setting is one that a request can have. */
+  static void requireCanonical(String what, String path) {
+    String canonical;
+    try {
+      canonical = RequestTarget.parse("https", path, List.of("canonical.invalid")).path();
+    } catch (GatewayException e) {
+      throw new IllegalArgumentException(
+          what + " must begin with a slash and be plain: " + path, e);
+    }
+    if (!canonical.equals(path)) {
+      throw new IllegalArgumentException(
+          what + " must be written as " + canonical + ", not " + path);
+    }
+    if (path.startsWith(Exchange.RESERVED_PREFIX)) {
+      throw new IllegalArgumentException(
+          what + " must not lie under " + Exchange.RESERVED_PREFIX + ": " + path);
+    }
+  }
+
   /** A builder with the defaults. */
   public static Builder builder(String id) {
     return new Builder(id);
@@ -459,6 +573,7 @@ public record Application(
     private List<String> upgradeProtocols = List.of("websocket");
     private Duration idleTimeout = Duration.ofMinutes(10);
     private Duration stallTimeout = Duration.ofMinutes(1);
+    private final List<PassthroughPath> passthroughPaths = new ArrayList<>();
     private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
     private List<String> identityProviders = List.of();
 
@@ -670,6 +785,28 @@ public record Application(
     }
 
     /**
+     * Forwards requests of these methods to this very path without sign-in: {@code
+     * passthroughPath("/health", "GET", "HEAD")}. Default: none.
+     *
+     * @throws IllegalArgumentException as {@link PassthroughPath} does
+     */
+    public Builder passthroughPath(String path, String... methods) {
+      passthroughPaths.add(new PassthroughPath(path, false, List.of(methods)));
+      return this;
+    }
+
+    /**
+     * Forwards requests of these methods to this path and all that is below it without sign-in:
+     * {@code passthroughBelow("/hooks", "POST")}. Default: none.
+     *
+     * @throws IllegalArgumentException as {@link PassthroughPath} does
+     */
+    public Builder passthroughBelow(String path, String... methods) {
+      passthroughPaths.add(new PassthroughPath(path, true, List.of(methods)));
+      return this;
+    }
+
+    /**
      * The application.
      *
      * @throws NullPointerException if a URL is missing
@@ -705,7 +842,8 @@ public record Application(
           idleTimeout,
           stallTimeout,
           authenticationContexts,
-          identityProviders);
+          identityProviders,
+          passthroughPaths);
     }
   }
 }

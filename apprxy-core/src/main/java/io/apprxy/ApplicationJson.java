@@ -65,6 +65,11 @@ final class ApplicationJson {
         object.put("weight", 1);
       }
     }
+    for (JsonNode open : whole.path("passthroughPaths")) {
+      if (open instanceof ObjectNode object && !object.has("below")) {
+        object.put("below", false);
+      }
+    }
     for (JsonNode context : whole.path("authenticationContexts")) {
       if (context instanceof ObjectNode object && !object.has("methods")) {
         object.putArray("methods");

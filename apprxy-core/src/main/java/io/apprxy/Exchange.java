@@ -117,6 +117,14 @@ public interface Exchange {
   }
 
   /**
+   * Whether the request is forwarded without sign-in, and with no identity: {@link
+   * Application#passesThrough}.
+   */
+  default boolean passesThrough() {
+    return application().passesThrough(method(), path());
+  }
+
+  /**
    * Whether a person is looking at a page that may be replaced by another, so that a redirect to
    * sign in makes sense. {@code Sec-Fetch-Mode} decides if it is there (W3C Fetch Metadata); else a
    * GET or HEAD that accepts HTML and was not made by script ({@code X-Requested-With}).

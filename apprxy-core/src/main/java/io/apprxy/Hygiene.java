@@ -71,6 +71,9 @@ final class Hygiene {
     HeaderMap headers = exchange.undertow().getRequestHeaders();
     String upgrade = upgrade(exchange, headers);
     RequestHeaders.clean(headers, identityHeaders);
+    if (exchange.passesThrough()) {
+      RequestHeaders.keepMethod(headers);
+    }
     ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
     headers.put(Headers.HOST, exchange.authority());
     headers.put(Responses.REQUEST_ID, exchange.id());

@@ -6,10 +6,10 @@ package io.apprxy;
  * needs, such as the callback of a sign-in.
  *
  * <p>Called on an I/O thread by many requests at once: thread-safe, and never blocking; what has to
- * wait answers {@link Verdict#later}. It fails closed: a throw, or an exceptional completion,
- * refuses the request. When it lets a request proceed to an application that demands
- * pre-authentication it has called {@link Exchange#identify}; the gateway refuses the request
- * otherwise.
+ * wait answers {@link Verdict#later}. Not called for requests that pass through ({@link
+ * Exchange#passesThrough}). It fails closed: a throw, or an exceptional completion, refuses the
+ * request. When it lets a request proceed to an application that demands pre-authentication it has
+ * called {@link Exchange#identify}; the gateway refuses the request otherwise.
  */
 @FunctionalInterface
 public interface PreAuthentication {

@@ -107,6 +107,99 @@ class ApplicationTest {
   }
 
   @Test
+  void passthroughPath_opensOnePath_toItsMethods() {
+    Application application = wiki().passthroughPath("/health", "GET").build();
+
+    assertThat(application.passesThrough("GET", "/health")).isTrue();
+    for (String path :
+        List.of("/", "/Health", "/health/", "/health/x", "/healthy", "/x/health", "/health%23")) {
+      assertThat(application.passesThrough("GET", path)).as(path).isFalse();
+    }
+    for (String method : List.of("HEAD", "POST", "get", "GET ", "")) {
+      assertThat(application.passesThrough(method, "/health")).as(method).isFalse();
+    }
+  }
+
+  @Test
+  void passthroughBelow_opensWhatIsBelow_atTheEndOfASegment() {
+    Application application = wiki().passthroughBelow("/hooks", "POST").build();
+
+    for (String path : List.of("/hooks", "/hooks/", "/hooks/a/b")) {
+      assertThat(application.passesThrough("POST", path)).as(path).isTrue();
+    }
+    for (String path : List.of("/hook", "/hooks-a", "/hooksa", "/Hooks/a", "/a/hooks/b")) {
+      assertThat(application.passesThrough("POST", path)).as(path).isFalse();
+    }
+    assertThat(wiki().passthroughBelow("/hooks/", "POST").build().passesThrough("POST", "/hooks"))
+        .isFalse();
+  }
+
+  @Test
+  void passthroughApplication_passesAllThrough_butReservedPaths() {
+    Application application =
+        Application.builder("wiki")
+            .externalUrl("https://a.test/")
+            .internalUrl("http://b.test/")
+            .passthrough()
+            .build();
+
+    assertThat(application.passesThrough("PUT", "/any")).isTrue();
+    assertThat(application.passesThrough("GET", "/.apprxy/user")).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "health",
+        "/a/../b",
+        "/a;b",
+        "/a%2fb",
+        "/a//b",
+        "/a#b",
+        "/a?b",
+        "/%61",
+        "/%c3%a4",
+        "/a b",
+        "/*\\",
+        "/.apprxy/health"
+      })
+  void passthroughPath_thatNoRequestCouldHave_isRefused(String path) {
+    assertThatThrownBy(() -> wiki().passthroughPath(path, "GET"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("a passthrough path must");
+  }
+
+  @Test
+  void passthroughPath_namesItsMethods_andIsWithinTheApplication_butNotAllOfIt() {
+    assertThatThrownBy(() -> wiki().passthroughPath("/health"))
+        .hasMessageContaining("must name its methods: /health");
+    assertThatThrownBy(() -> wiki().passthroughPath("/health", "GET,POST"))
+        .hasMessageContaining("must be a token: GET,POST");
+    assertRefused("passthroughPaths", builder -> builder.passthroughBelow("/", "GET"));
+    assertRefused(
+        "passthroughPaths",
+        builder -> builder.externalUrl("https://a.test/wiki/").passthroughPath("/other", "GET"));
+    assertRefused(
+        "passthroughPaths",
+        builder -> builder.externalUrl("https://a.test/wiki/").passthroughBelow("/wiki/", "GET"));
+    assertThat(wiki().passthroughPath("/", "GET").build().passesThrough("GET", "/")).isTrue();
+  }
+
+  @Test
+  void passthroughPath_isReadFromJson_asOnePath_unlessItSaysMore() {
+    String json =
+        """
+        {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki/",
+         "assignments": {"everyone": true},
+         "passthroughPaths": [{"path": "/health", "methods": ["GET"]}]}
+        """;
+
+    assertThat(Application.fromJson(json).passthroughPaths())
+        .containsExactly(new Application.PassthroughPath("/health", false, List.of("GET")));
+  }
+
+  @Test
   void settingWithoutEffect_isRefused_neverIgnored() {
     assertRefused("alternateUrl", builder -> builder.alternateUrl("https://other.test/"));
     assertRefused(

@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
 
 /** What of a client's headers may travel. For the engine. */
 public final class RequestHeaders {
+  private static final Set<String> METHOD_OVERRIDES =
+      Set.of("x-http-method-override", "x-http-method", "x-method-override", "x-method");
+
   private RequestHeaders() {}
 
   /**
@@ -43,6 +46,14 @@ public final class RequestHeaders {
     HopByHop.remove(headers);
     removeIf(headers, HeaderNames::isInternalFolded);
     GatewayCookies.removeFromRequest(headers);
+  }
+
+  /**
+   * Removes what frameworks take for another method than that of the request, by which it was let
+   * through.
+   */
+  public static void keepMethod(HeaderMap headers) {
+    removeIf(headers, METHOD_OVERRIDES::contains);
   }
 
   /** Removes every header that an origin could take for this name. */

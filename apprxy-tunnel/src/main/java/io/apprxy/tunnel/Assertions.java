@@ -63,13 +63,15 @@ final class Assertions {
   }
 
   /**
-   * The identity that the assertion vouches for at this application; null for nobody, which only a
-   * passthrough application takes.
+   * The identity that the assertion vouches for at this application; null for nobody, which counts
+   * only where requests pass through.
    *
+   * @param passthrough whether this request does ({@link Application#passesThrough})
    * @throws GatewayException with {@link ErrorCode#ASSERTION_REFUSED} unless everything about it is
    *     right
    */
-  @Nullable Identity verify(@Nullable String assertion, Application application) {
+  @Nullable Identity verify(
+      @Nullable String assertion, Application application, boolean passthrough) {
     if (assertion == null || assertion.length() > MAX_LENGTH) {
       throw refused("an assertion must be there, and no longer than " + MAX_LENGTH);
     }
@@ -89,10 +91,8 @@ final class Assertions {
     if (!known.audience().equals(application.id())) {
       throw refused("the assertion is for another application");
     }
-    boolean passthrough =
-        application.externalAuthentication() == Application.ExternalAuthentication.PASSTHROUGH;
     if (passthrough != (known.identity() == null)) {
-      throw refused("the assertion is of the wrong type for the application");
+      throw refused("the assertion is of the wrong type for the request");
     }
     return known.identity();
   }

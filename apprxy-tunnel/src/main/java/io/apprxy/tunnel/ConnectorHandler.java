@@ -192,7 +192,10 @@ final class ConnectorHandler implements HttpHandler {
     Identity identity =
         current
             .assertions()
-            .verify(exchange.getRequestHeaders().getFirst(Wire.ASSERTION), application);
+            .verify(
+                exchange.getRequestHeaders().getFirst(Wire.ASSERTION),
+                application,
+                application.passesThrough(exchange.getRequestMethod().toString(), target.path()));
     URI forbidden = current.forbidden().get(application.id());
     if (forbidden != null) {
       throw new GatewayException(

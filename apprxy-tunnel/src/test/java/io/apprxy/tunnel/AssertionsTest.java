@@ -52,12 +52,12 @@ class AssertionsTest {
 
   @Test
   void identity_crossesWhole() {
-    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI)).isEqualTo(alice);
+    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI, false)).isEqualTo(alice);
   }
 
   @Test
   void nobody_crossesToAPassthroughApplication() {
-    assertThat(connector.verify(issuer.issue(null, PUBLIC), PUBLIC)).isNull();
+    assertThat(connector.verify(issuer.issue(null, PUBLIC), PUBLIC, true)).isNull();
   }
 
   @Test
@@ -68,7 +68,7 @@ class AssertionsTest {
 
     clock.advance(Duration.ofSeconds(1));
     assertThat(issuer.issue(alice, WIKI)).isNotEqualTo(first);
-    assertThat(connector.verify(first, WIKI)).isEqualTo(alice);
+    assertThat(connector.verify(first, WIKI, false)).isEqualTo(alice);
   }
 
   @Test
@@ -78,28 +78,28 @@ class AssertionsTest {
     clock.advance(Duration.ofHours(-2));
 
     assertThat(issuer.issue(alice, WIKI)).isNotEqualTo(ahead);
-    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI)).isEqualTo(alice);
+    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI, false)).isEqualTo(alice);
   }
 
   @Test
   void identitiesOfOneSession_thatDiffer_shareNoAssertion() {
     Identity promoted = identity("alice", Map.of("groups", List.of("admins")));
 
-    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI)).isEqualTo(alice);
-    assertThat(connector.verify(issuer.issue(promoted, WIKI), WIKI)).isEqualTo(promoted);
+    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI, false)).isEqualTo(alice);
+    assertThat(connector.verify(issuer.issue(promoted, WIKI), WIKI, false)).isEqualTo(promoted);
   }
 
   @Test
   void rotatedKey_isBelievedByWhoKnowsIt_andSoIsTheOneBefore() {
     String before = issuer.issue(alice, WIKI);
     issuer.addKey();
-    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI)).isEqualTo(alice);
+    assertThat(connector.verify(issuer.issue(alice, WIKI), WIKI, false)).isEqualTo(alice);
     Assertions informed = new Assertions(issuer.publicKeys(), clock);
     issuer.useNewestKey();
 
-    assertThat(informed.verify(issuer.issue(alice, WIKI), WIKI)).isEqualTo(alice);
-    assertThat(informed.verify(before, WIKI)).isEqualTo(alice);
-    assertRefused(() -> connector.verify(issuer.issue(alice, WIKI), WIKI));
+    assertThat(informed.verify(issuer.issue(alice, WIKI), WIKI, false)).isEqualTo(alice);
+    assertThat(informed.verify(before, WIKI, false)).isEqualTo(alice);
+    assertRefused(() -> connector.verify(issuer.issue(alice, WIKI), WIKI, false));
   }
 
   @Test
@@ -112,68 +112,76 @@ class AssertionsTest {
   @Test
   void assertionForAnotherApplication_isRefused_alsoOnceItWasSeen() {
     String forWiki = issuer.issue(alice, WIKI);
-    connector.verify(forWiki, WIKI);
+    connector.verify(forWiki, WIKI, false);
 
-    assertRefused(() -> connector.verify(forWiki, MAIL));
+    assertRefused(() -> connector.verify(forWiki, MAIL, false));
   }
 
   @Test
   void nobody_isRefused_whereAUserIsNeeded() {
-    assertRefused(() -> connector.verify(issuer.issue(null, WIKI), WIKI));
+    assertRefused(() -> connector.verify(issuer.issue(null, WIKI), WIKI, false));
+  }
+
+  @Test
+  void nobody_crosses_whereTheRequestPassesThrough_andNoUserDoes() {
+    assertThat(connector.verify(issuer.issue(null, WIKI), WIKI, true)).isNull();
+    assertRefused(() -> connector.verify(issuer.issue(alice, WIKI), WIKI, true));
   }
 
   @Test
   void user_isRefused_wherePassthroughIsConfigured() {
-    assertRefused(() -> connector.verify(issuer.issue(alice, PUBLIC), PUBLIC));
+    assertRefused(() -> connector.verify(issuer.issue(alice, PUBLIC), PUBLIC, true));
   }
 
   @Test
   void assertion_afterItsTime_isRefused_alsoOnceItWasSeen() {
     String old = issuer.issue(alice, WIKI);
-    connector.verify(old, WIKI);
+    connector.verify(old, WIKI, false);
     clock.advance(Duration.ofSeconds(74));
-    connector.verify(old, WIKI);
+    connector.verify(old, WIKI, false);
     clock.advance(Duration.ofSeconds(1));
 
-    assertRefused(() -> connector.verify(old, WIKI));
-    assertRefused(() -> new Assertions(issuer.publicKeys(), clock).verify(old, WIKI));
+    assertRefused(() -> connector.verify(old, WIKI, false));
+    assertRefused(() -> new Assertions(issuer.publicKeys(), clock).verify(old, WIKI, false));
   }
 
   @Test
   void assertion_beforeItsTime_isRefused_alsoOnceItWasSeen() {
     String early = issuer.issue(alice, WIKI);
-    connector.verify(early, WIKI);
+    connector.verify(early, WIKI, false);
     clock.advance(Duration.ofSeconds(-15));
-    connector.verify(early, WIKI);
+    connector.verify(early, WIKI, false);
     clock.advance(Duration.ofSeconds(-1));
 
-    assertRefused(() -> connector.verify(early, WIKI));
-    assertRefused(() -> new Assertions(issuer.publicKeys(), clock).verify(early, WIKI));
+    assertRefused(() -> connector.verify(early, WIKI, false));
+    assertRefused(() -> new Assertions(issuer.publicKeys(), clock).verify(early, WIKI, false));
   }
 
   // ---- forged
 
   @Test
   void noAssertion_isRefused() {
-    assertRefused(() -> connector.verify(null, WIKI));
-    assertRefused(() -> connector.verify("", WIKI));
+    assertRefused(() -> connector.verify(null, WIKI, false));
+    assertRefused(() -> connector.verify("", WIKI, false));
   }
 
   @Test
   void assertionOfAnotherGateway_isRefused() {
-    assertRefused(() -> connector.verify(new AssertionIssuer(clock).issue(alice, WIKI), WIKI));
+    assertRefused(
+        () -> connector.verify(new AssertionIssuer(clock).issue(alice, WIKI), WIKI, false));
   }
 
   @Test
   void anotherKeyWithAKnownName_isRefused() {
     ECKey forger = newKey("known");
 
-    assertRefused(() -> trusting.verify(signed(forger, JWSAlgorithm.ES256, claims -> {}), WIKI));
+    assertRefused(
+        () -> trusting.verify(signed(forger, JWSAlgorithm.ES256, claims -> {}), WIKI, false));
   }
 
   @Test
   void honestTestKey_isBelieved() throws Exception {
-    assertThat(trusting.verify(signed(key, JWSAlgorithm.ES256, claims -> {}), WIKI))
+    assertThat(trusting.verify(signed(key, JWSAlgorithm.ES256, claims -> {}), WIKI, false))
         .isEqualTo(alice);
   }
 
@@ -182,7 +190,9 @@ class AssertionsTest {
     byte[] known = key.toPublicJWK().toJSONString().getBytes(StandardCharsets.UTF_8);
 
     assertRefused(
-        () -> trusting.verify(signed(JWSAlgorithm.HS256, new MACSigner(known), c -> {}), WIKI));
+        () ->
+            trusting.verify(
+                signed(JWSAlgorithm.HS256, new MACSigner(known), c -> {}), WIKI, false));
   }
 
   @Test
@@ -191,8 +201,9 @@ class AssertionsTest {
     String payload = genuine.split("\\.")[1];
     String none = Base64URL.encode("{\"alg\":\"none\",\"kid\":\"known\"}") + "." + payload + ".";
 
-    assertRefused(() -> connector.verify(none, WIKI));
-    assertRefused(() -> connector.verify(genuine.substring(0, genuine.lastIndexOf('.') + 1), WIKI));
+    assertRefused(() -> connector.verify(none, WIKI, false));
+    assertRefused(
+        () -> connector.verify(genuine.substring(0, genuine.lastIndexOf('.') + 1), WIKI, false));
   }
 
   @Test
@@ -200,7 +211,7 @@ class AssertionsTest {
     String genuine = issuer.issue(alice, WIKI);
     for (int length = 0; length < genuine.length(); length++) {
       String part = genuine.substring(0, length);
-      assertRefused(() -> connector.verify(part, WIKI));
+      assertRefused(() -> connector.verify(part, WIKI, false));
     }
   }
 
@@ -210,14 +221,16 @@ class AssertionsTest {
     String changed = Base64URL.from(parts[1]).decodeToString().replace("staff", "admin");
 
     assertRefused(
-        () -> connector.verify(parts[0] + "." + Base64URL.encode(changed) + "." + parts[2], WIKI));
+        () ->
+            connector.verify(
+                parts[0] + "." + Base64URL.encode(changed) + "." + parts[2], WIKI, false));
   }
 
   @Test
   void oversized_isNotLookedAt() {
     Identity many = identity("many", Map.of("groups", List.of("x".repeat(70_000))));
 
-    assertRefused(() -> connector.verify(issuer.issue(many, WIKI), WIKI));
+    assertRefused(() -> connector.verify(issuer.issue(many, WIKI), WIKI, false));
   }
 
   // ---- signed by the gateway's key, and wrong nevertheless
@@ -228,7 +241,7 @@ class AssertionsTest {
     assertRefused(
         () ->
             trusting.verify(
-                signed(key, JWSAlgorithm.ES256, claims -> claims.claim(name, null)), WIKI));
+                signed(key, JWSAlgorithm.ES256, claims -> claims.claim(name, null)), WIKI, false));
   }
 
   @Test
@@ -237,7 +250,8 @@ class AssertionsTest {
         () ->
             trusting.verify(
                 signed(key, JWSAlgorithm.ES256, claims -> claims.audience(List.of("wiki", "mail"))),
-                WIKI));
+                WIKI,
+                false));
   }
 
   @Test
@@ -246,7 +260,8 @@ class AssertionsTest {
         () ->
             trusting.verify(
                 signed(key, JWSAlgorithm.ES256, claims -> claims.issuer("https://other.test")),
-                WIKI));
+                WIKI,
+                false));
   }
 
   @Test
@@ -258,7 +273,8 @@ class AssertionsTest {
                     key,
                     JWSAlgorithm.ES256,
                     claims -> claims.expirationTime(at(Duration.ofSeconds(61)))),
-                WIKI));
+                WIKI,
+                false));
   }
 
   @Test
@@ -273,7 +289,8 @@ class AssertionsTest {
                         claims
                             .issueTime(at(Duration.ofSeconds(16)))
                             .expirationTime(at(Duration.ofSeconds(60)))),
-                WIKI));
+                WIKI,
+                false));
   }
 
   @ParameterizedTest
@@ -288,7 +305,7 @@ class AssertionsTest {
             claims(c -> {}));
     typed.sign(new ECDSASigner(key));
 
-    assertRefused(() -> trusting.verify(typed.serialize(), WIKI));
+    assertRefused(() -> trusting.verify(typed.serialize(), WIKI, false));
   }
 
   @Test

@@ -61,7 +61,7 @@ class TunnelFuzzTest {
   @FuzzTest
   void assertion_thatIsNotSigned(byte[] input) {
     try {
-      TRUSTING.verify(new String(input, StandardCharsets.ISO_8859_1), WIKI);
+      TRUSTING.verify(new String(input, StandardCharsets.ISO_8859_1), WIKI, false);
       throw new AssertionError("believed");
     } catch (GatewayException e) {
       assertThat(e.code()).isEqualTo(ErrorCode.ASSERTION_REFUSED);
@@ -80,7 +80,7 @@ class TunnelFuzzTest {
             new Payload(input));
     signed.sign(new ECDSASigner(KEY));
     try {
-      Identity identity = TRUSTING.verify(signed.serialize(), WIKI);
+      Identity identity = TRUSTING.verify(signed.serialize(), WIKI, false);
       assertThat(identity).isNotNull();
       assertThat(identity.subject()).isNotEmpty();
       assertThat(identity.sessionId()).isNotEmpty();

@@ -313,6 +313,26 @@ class TunnelIT {
     assertThat(slow.get(30, TimeUnit.SECONDS).body()).isEqualTo("survived");
   }
 
+  /** Whoever asks is signed in here; the path is forwarded without an identity all the same. */
+  @Test
+  void passthroughPath_crossesTheTunnel_asNobody() throws Exception {
+    Undertow origin =
+        origin(
+            exchange ->
+                exchange
+                    .getResponseSender()
+                    .send("user " + exchange.getRequestHeaders().getFirst("X-User")));
+    Chain chain =
+        new Chain(
+            Chain.portOf(origin), application -> application.passthroughPath("/health", "GET"));
+    parts.add(chain);
+    chain.connect(Chain.portOf(origin));
+
+    assertThat(chain.get("/health").body()).isEqualTo("user null");
+    assertThat(chain.get("/health/x").body()).isEqualTo("user alice");
+    assertThat(chain.get("/").body()).isEqualTo("user alice");
+  }
+
   @Test
   void accessEvent_namesTheConnector() throws Exception {
     Undertow origin = origin(exchange -> exchange.getResponseSender().send("served"));
