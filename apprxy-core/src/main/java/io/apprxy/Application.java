@@ -4,10 +4,12 @@ import io.apprxy.route.RequestTarget;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -160,7 +162,7 @@ public record Application(
         "name nobody, so nobody could use it: call assignUsers, assignGroups or assignEveryone");
     require(
         externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
-            || (assignments.isEmpty() && singleSignOn.headers().isEmpty()),
+            || (assignments.isEmpty() && singleSignOn.isNone()),
         id,
         "externalAuthentication",
         "is PASSTHROUGH, where nobody is known: assignments and singleSignOn would have no effect");
@@ -344,10 +346,92 @@ public record Application(
    *
    * @param headers header name to claim name: the origin gets the values of the claim, joined with
    *     a comma
+   * @param signedAssertion what the gateway signs for the origin; null for nothing
    */
-  public record SingleSignOn(Map<String, String> headers) {
+  public record SingleSignOn(
+      Map<String, String> headers, @Nullable SignedAssertion signedAssertion) {
     public SingleSignOn {
       headers = Map.copyOf(Objects.requireNonNull(headers, "headers"));
+    }
+
+    /** The names of all headers that tell the origin an identity. */
+    public Set<String> headerNames() {
+      if (signedAssertion == null) {
+        return headers.keySet();
+      }
+      Set<String> names = new HashSet<>(headers.keySet());
+      names.add(signedAssertion.header());
+      return names;
+    }
+
+    boolean isNone() {
+      return headers.isEmpty() && signedAssertion == null;
+    }
+  }
+
+  /**
+   * A short-lived JWT by which an origin knows that a request came through the gateway, and for
+   * whom; see {@link AssertionSigner}. Immutable.
+   *
+   * @param header the header that it is in. Default: {@code X-Apprxy-Assertion}
+   * @param audience its {@code aud}; null for the id of the application. Default: null
+   * @param claims the claims of the identity that the origin is told, where the user has them,
+   *     beside those that every assertion has. Default: {@code preferred_username}, {@code name},
+   *     {@code email}, {@code email_verified} and {@code groups}
+   */
+  public record SignedAssertion(String header, @Nullable String audience, List<String> claims) {
+    /** What the gateway says itself, and no provider may say for it. */
+    private static final Set<String> RESERVED =
+        Set.of("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "auth_time", "idp");
+
+    /** RFC 9110 §5.6.2. */
+    private static final Pattern TOKEN = Pattern.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+");
+
+    /**
+     * What to sign.
+     *
+     * @throws IllegalArgumentException if the header is no token, the audience is blank, or a claim
+     *     is one that the gateway sets itself
+     */
+    public SignedAssertion {
+      claims = List.copyOf(Objects.requireNonNull(claims, "claims"));
+      if (!TOKEN.matcher(header).matches()) {
+        throw new IllegalArgumentException(
+            "signedAssertion: header must be a token (RFC 9110 §5.6.2): " + header);
+      }
+      if (audience != null && audience.isBlank()) {
+        throw new IllegalArgumentException("signedAssertion: audience must not be blank");
+      }
+      for (String claim : claims) {
+        if (claim.isBlank() || RESERVED.contains(claim)) {
+          throw new IllegalArgumentException(
+              "signedAssertion: claims must not name what every assertion has, nor be blank: "
+                  + claim);
+        }
+      }
+    }
+
+    /** With the defaults. */
+    public static SignedAssertion defaults() {
+      return new SignedAssertion(
+          "X-Apprxy-Assertion",
+          null,
+          List.of("preferred_username", "name", "email", "email_verified", "groups"));
+    }
+
+    /** The same in another header. */
+    public SignedAssertion inHeader(String name) {
+      return new SignedAssertion(name, audience, claims);
+    }
+
+    /** The same for another audience. */
+    public SignedAssertion forAudience(String name) {
+      return new SignedAssertion(header, name, claims);
+    }
+
+    /** The same with these claims of the identity, and no others. */
+    public SignedAssertion withClaims(String... names) {
+      return new SignedAssertion(header, audience, List.of(names));
     }
   }
 
@@ -557,6 +641,7 @@ public record Application(
     private final List<String> groups = new ArrayList<>();
     private boolean everyone;
     private Map<String, String> headers = Map.of();
+    private @Nullable SignedAssertion signedAssertion;
     private Duration applicationServerTimeout = Duration.ofSeconds(85);
     private LoadBalancing loadBalancing = LoadBalancing.defaults();
     private boolean backendCertificateValidation = true;
@@ -668,6 +753,17 @@ public record Application(
     /** Header name to claim name. Default: no header. */
     public Builder headerSignOn(Map<String, String> headerToClaim) {
       headers = Map.copyOf(headerToClaim);
+      return this;
+    }
+
+    /** Has the gateway sign who the user is, with the defaults. Default: nothing is signed. */
+    public Builder signedAssertion() {
+      return signedAssertion(SignedAssertion.defaults());
+    }
+
+    /** Has the gateway sign who the user is. Default: nothing is signed. */
+    public Builder signedAssertion(SignedAssertion what) {
+      signedAssertion = Objects.requireNonNull(what, "what");
       return this;
     }
 
@@ -824,7 +920,7 @@ public record Application(
           originInstances,
           connectorGroups,
           new Assignments(users, groups, everyone),
-          new SingleSignOn(headers),
+          new SingleSignOn(headers, signedAssertion),
           applicationServerTimeout,
           loadBalancing,
           backendCertificateValidation,

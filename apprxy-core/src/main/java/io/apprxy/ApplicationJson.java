@@ -60,6 +60,11 @@ final class ApplicationJson {
       lay(check, complete);
       ((ObjectNode) whole.path("loadBalancing")).set("healthCheck", complete);
     }
+    if (whole.path("singleSignOn").path("signedAssertion") instanceof ObjectNode assertion) {
+      ObjectNode complete = MAPPER.valueToTree(Application.SignedAssertion.defaults());
+      lay(assertion, complete);
+      ((ObjectNode) whole.path("singleSignOn")).set("signedAssertion", complete);
+    }
     for (JsonNode instance : whole.path("originInstances")) {
       if (instance instanceof ObjectNode object && !object.has("weight")) {
         object.put("weight", 1);

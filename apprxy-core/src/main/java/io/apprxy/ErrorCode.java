@@ -100,6 +100,16 @@ public enum ErrorCode {
       502,
       "The connector did not accept the gateway's assertion.",
       "The operator should compare the clocks of gateway and connector."),
+  NOT_VOUCHED_FOR(
+      "APX-505",
+      403,
+      "This request did not come through the gateway, or comes too late.",
+      "Use the external address of the application; the operator should compare the clocks of gateway and application."),
+  GATEWAY_KEYS_UNAVAILABLE(
+      "APX-506",
+      503,
+      "The application cannot get the keys of the gateway.",
+      "Try again in a moment; the operator should check that the application reaches the gateway's /.apprxy/jwks.json."),
 
   ORIGIN_UNREACHABLE(
       "APX-601",

@@ -168,6 +168,7 @@ public final class Gateway implements AutoCloseable {
     @Nullable AccessPolicy accessPolicy;
     @Nullable Dispatcher connectors;
     SignOn signOn = SignOn.none();
+    @Nullable AssertionSigner assertions;
     List<String> trustedProxies = List.of();
     AffinityKeys affinityKeys = AffinityKeys.generate();
     Meters meters = Meters.none();
@@ -236,6 +237,16 @@ public final class Gateway implements AutoCloseable {
     }
 
     /**
+     * Signs who the user is for the applications that have a {@link Application.SignedAssertion},
+     * and serves its public keys at {@link AssertionSigner#KEYS_PATH}. No default: needed if there
+     * is one.
+     */
+    public Builder assertions(AssertionSigner signer) {
+      assertions = Objects.requireNonNull(signer, "signer");
+      return this;
+    }
+
+    /**
      * Peers whose {@code Forwarded} and {@code X-Forwarded-*} headers are believed, as addresses or
      * CIDR blocks. Default: none.
      */
@@ -287,6 +298,10 @@ public final class Gateway implements AutoCloseable {
         if (authenticated) {
           Objects.requireNonNull(preAuthentication).check(application);
         }
+        require(
+            application.singleSignOn().signedAssertion() == null || assertions != null,
+            application,
+            "assertions");
       }
       return new Gateway(this);
     }

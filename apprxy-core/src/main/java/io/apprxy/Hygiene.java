@@ -27,7 +27,7 @@ final class Hygiene {
     forwarded = ForwardedHeaders.trusting(trustedProxies);
     identityHeaders =
         applications.stream()
-            .flatMap(application -> application.singleSignOn().headers().keySet().stream())
+            .flatMap(application -> application.singleSignOn().headerNames().stream())
             .collect(Collectors.toUnmodifiableSet());
   }
 

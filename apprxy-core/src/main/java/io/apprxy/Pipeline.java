@@ -48,6 +48,7 @@ final class Pipeline implements HttpHandler {
   private final Routes routes;
   private final Hygiene hygiene;
   private final Admission admission;
+  private final @Nullable AssertionSigner assertions;
   private final @Nullable Dispatcher connectors;
   private final LastHop lastHop;
   private final Recorder recorder;
@@ -61,6 +62,7 @@ final class Pipeline implements HttpHandler {
     this.routes = Routes.of(settings.applications);
     this.hygiene = new Hygiene(settings.applications, settings.trustedProxies);
     this.admission = new Admission(settings.preAuthentication, settings.accessPolicy);
+    this.assertions = settings.assertions;
     this.connectors = settings.connectors;
     this.lastHop = lastHop;
     this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
@@ -78,6 +80,7 @@ final class Pipeline implements HttpHandler {
     return List.of(
         new Stage("guard", this::guard),
         new Stage("route", this::route),
+        new Stage("keys", this::keys),
         new Stage("authenticate", admission::authenticate),
         new Stage("authorize", admission::authorize));
   }
@@ -177,11 +180,19 @@ final class Pipeline implements HttpHandler {
     return Verdict.proceed();
   }
 
+  /** What origins verify with is no secret, and asked for by programs that nobody signed in. */
+  private Verdict keys(UndertowExchange exchange) {
+    return assertions != null && exchange.path().equals(AssertionSigner.KEYS_PATH)
+        ? Verdict.answer(PublicKeys.answer(exchange.method(), assertions))
+        : Verdict.proceed();
+  }
+
   // ---- what leaves the gateway
 
   private void dispatch(UndertowExchange exchange) {
     Affinity pinned = affinity(exchange);
     hygiene.clean(exchange);
+    vouch(exchange);
     exchange.dispatched();
     Application application = exchange.application();
     if (application.connectorGroups().isEmpty()) {
@@ -221,6 +232,19 @@ final class Pipeline implements HttpHandler {
       Forwarder.forward(
           exchange.undertow(),
           new TunnelPlan(exchange, Objects.requireNonNull(connectors), pinned));
+    }
+  }
+
+  /** Signs who the user is for the origin: the last hop, wherever it is, passes it on. */
+  private void vouch(UndertowExchange exchange) {
+    Identity identity = exchange.identity();
+    if (identity != null && exchange.application().singleSignOn().signedAssertion() != null) {
+      exchange
+          .undertow()
+          .getRequestHeaders()
+          .put(
+              LastHop.SIGNED_ASSERTION,
+              Objects.requireNonNull(assertions).sign(identity, exchange.application()));
     }
   }
 

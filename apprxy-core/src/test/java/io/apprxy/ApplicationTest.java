@@ -32,6 +32,7 @@ class ApplicationTest {
     assertThat(application.loadBalancing()).isEqualTo(LoadBalancing.defaults());
     assertThat(application.assignments().everyone()).isFalse();
     assertThat(application.singleSignOn().headers()).isEmpty();
+    assertThat(application.singleSignOn().signedAssertion()).isNull();
     assertThat(application.applicationServerTimeout()).isEqualTo(Duration.ofSeconds(85));
     assertThat(application.backendCertificateValidation()).isTrue();
     assertThat(application.httpOnlyCookie()).isTrue();
@@ -321,6 +322,11 @@ class ApplicationTest {
             .connectorGroup("hq")
             .assignGroups("staff", "gr\u00fc\u00df\"e")
             .headerSignOn(Map.of("X-User", "preferred_username", "X-Mail", "email"))
+            .signedAssertion(
+                Application.SignedAssertion.defaults()
+                    .inHeader("X-Who")
+                    .forAudience("https://wiki")
+                    .withClaims("email"))
             .applicationServerTimeout(Duration.ofMillis(1_500))
             .persistentCookie(true)
             .translateHostHeader(false)
@@ -334,6 +340,36 @@ class ApplicationTest {
             .build();
 
     assertThat(Application.fromJson(application.toJson())).isEqualTo(application);
+  }
+
+  @Test
+  void shortJsonOfASignedAssertion_takesTheDefaults() {
+    Application application =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"everyone": true}, "singleSignOn": {"signedAssertion": {"audience": "https://wiki"}}}
+            """);
+
+    assertThat(application.singleSignOn().signedAssertion())
+        .isEqualTo(Application.SignedAssertion.defaults().forAudience("https://wiki"));
+    assertThat(application.singleSignOn().headerNames()).containsExactly("X-Apprxy-Assertion");
+  }
+
+  @Test
+  void signedAssertionOfNobody_isRefused() {
+    assertRefused(
+        "externalAuthentication",
+        builder ->
+            Application.builder("wiki")
+                .externalUrl("https://wiki.example.com/")
+                .internalUrl("http://wiki.corp.test:8080/")
+                .passthrough()
+                .signedAssertion());
+    assertThatThrownBy(() -> Application.SignedAssertion.defaults().inHeader("X Who"))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Application.SignedAssertion.defaults().forAudience(" "))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.apprxy.forward;
 
 import io.apprxy.Application;
 import io.apprxy.Application.OriginProtocol;
+import io.apprxy.Application.SignedAssertion;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -53,6 +54,9 @@ public final class LastHop implements AutoCloseable {
    * the one that has answered.
    */
   public static final HttpString INSTANCE = new HttpString("apprxy-instance");
+
+  /** What the gateway signed for the origin; passed on under the name that the origin looks for. */
+  public static final HttpString SIGNED_ASSERTION = new HttpString("apprxy-signed-assertion");
 
   private final SignOn signOn;
   private final UndertowXnioSsl tls;
@@ -314,8 +318,21 @@ public final class LastHop implements AutoCloseable {
           .getRequestHeaders()
           .forEach(header -> headers.putAll(header.getHeaderName(), header));
       RequestHeaders.toOrigin(headers);
+      passOnAssertion(headers);
       headers.put(Headers.HOST, origin.mapping.hostHeader());
       return request;
+    }
+
+    /** What the gateway signed for the origin, under the name that the origin looks for. */
+    private void passOnAssertion(HeaderMap headers) {
+      SignedAssertion wanted = application.singleSignOn().signedAssertion();
+      if (wanted != null) {
+        RequestHeaders.remove(headers, wanted.header());
+        String signed = exchange.getRequestHeaders().getFirst(SIGNED_ASSERTION);
+        if (signed != null) {
+          headers.put(new HttpString(wanted.header()), signed);
+        }
+      }
     }
 
     @Override

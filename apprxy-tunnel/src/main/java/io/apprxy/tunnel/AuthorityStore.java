@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.cluster.PrivateFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryIteratorException;

@@ -50,7 +50,7 @@ record Configuration(
   /** The headers that tell an identity to any application. */
   Set<String> identityHeaders() {
     return applications.stream()
-        .flatMap(application -> application.singleSignOn().headers().keySet().stream())
+        .flatMap(application -> application.singleSignOn().headerNames().stream())
         .collect(Collectors.toUnmodifiableSet());
   }
 

@@ -3,6 +3,7 @@ package io.apprxy.tunnel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.apprxy.cluster.PrivateFiles;
 import io.apprxy.tunnel.AuthorityStore.Kind;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -3,6 +3,7 @@ package io.apprxy.tunnel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.Application;
+import io.apprxy.AssertionSigner;
 import io.apprxy.Gateway;
 import io.apprxy.Identity;
 import io.apprxy.Verdict;
@@ -45,6 +46,20 @@ final class Chain implements AutoCloseable {
           "session-1",
           Instant.EPOCH,
           Map.of("preferred_username", "alice", "groups", List.of("staff")));
+
+  /** The gateway's alone: no connector can do what it does. */
+  private static final AssertionSigner SIGNER =
+      new AssertionSigner() {
+        @Override
+        public String sign(Identity identity, Application application) {
+          return "signed-for-" + identity.subject() + "-at-" + application.id();
+        }
+
+        @Override
+        public String publicKeys() {
+          return "{}";
+        }
+      };
 
   final TestTls tls = new TestTls();
   final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
@@ -104,6 +119,7 @@ final class Chain implements AutoCloseable {
                   return Verdict.proceed();
                 })
             .accessPolicy(exchange -> Verdict.proceed())
+            .assertions(SIGNER)
             .connectors(tunnel)
             .accessLog(events::add)
             .publish(application("app", "http://localhost:" + port + "/", originPort, settings))

@@ -3,6 +3,7 @@ package io.apprxy.tunnel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.apprxy.Application;
 import io.undertow.Handlers;
 import io.undertow.Undertow;
 import io.undertow.server.HttpHandler;
@@ -78,6 +79,33 @@ class TunnelIT {
     assertThat(names)
         .contains("x-user", "x-request-id", "x-forwarded-for")
         .noneMatch(name -> name.contains("apprxy"));
+  }
+
+  @Test
+  void whatTheGatewaySigned_reachesTheOriginBehindAConnector_andNothingOfAClient()
+      throws Exception {
+    Undertow origin =
+        Chain.undertow(
+            exchange ->
+                exchange
+                    .getResponseSender()
+                    .send(
+                        exchange.getRequestHeaders().get("X-Apprxy-Assertion")
+                            + " "
+                            + exchange.getRequestHeaders().get("apprxy-signed-assertion")));
+    parts.add(origin::stop);
+    Chain chain = new Chain(Chain.portOf(origin), Application.Builder::signedAssertion);
+    parts.add(chain);
+    chain.connect(chain.originPort);
+    HttpResponse<String> response =
+        chain.client.send(
+            chain
+                .request("/")
+                .header("X-Apprxy-Assertion", "forged")
+                .header("apprxy-signed-assertion", "forged")
+                .build(),
+            BodyHandlers.ofString());
+    assertThat(response.body()).isEqualTo("[signed-for-a-1-at-app] null");
   }
 
   // ---- trap 1: the connection's window

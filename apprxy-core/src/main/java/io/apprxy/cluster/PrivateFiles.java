@@ -1,4 +1,4 @@
-package io.apprxy.tunnel;
+package io.apprxy.cluster;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -17,11 +17,12 @@ import java.util.Set;
 
 /**
  * Files that hold secrets: only their owner may read them, and they are written whole or not at
- * all. Where a file system knows no POSIX permissions, its own protection has to do.
+ * all. Where a file system knows no POSIX permissions, its own protection has to do. For the
+ * engine.
  */
-final class PrivateFiles {
+public final class PrivateFiles {
   /** Begins the name of a file that is being written. */
-  static final String UNFINISHED = ".new-";
+  public static final String UNFINISHED = ".new-";
 
   private static final boolean POSIX =
       FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
@@ -36,7 +37,7 @@ final class PrivateFiles {
    *
    * @throws IOException if it is there, and others than its owner may enter it
    */
-  static void directory(Path directory) throws IOException {
+  public static void directory(Path directory) throws IOException {
     if (!Files.isDirectory(directory)) {
       Files.createDirectories(directory, ownerOnly("rwx------"));
     }
@@ -48,7 +49,7 @@ final class PrivateFiles {
    *
    * @throws IOException if others than its owner may read it, too
    */
-  static String read(Path file) throws IOException {
+  public static String read(Path file) throws IOException {
     check(file, "600");
     if (Files.size(file) > MAX_BYTES) {
       throw new IOException(file + " is too large to be what it should be");
@@ -57,7 +58,7 @@ final class PrivateFiles {
   }
 
   /** Writes a file, in place of one that may be there. */
-  static void write(Path file, String text) throws IOException {
+  public static void write(Path file, String text) throws IOException {
     Path fresh = unfinished(file, text);
     try {
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
@@ -67,7 +68,7 @@ final class PrivateFiles {
   }
 
   /** Writes a new file; false if there is one already, whoever was first. */
-  static boolean create(Path file, String text) throws IOException {
+  public static boolean create(Path file, String text) throws IOException {
     Path fresh = unfinished(file, text);
     try {
       Files.createLink(file, fresh); // a move would take the place of another's file
