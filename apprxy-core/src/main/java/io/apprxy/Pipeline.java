@@ -107,7 +107,7 @@ final class Pipeline implements HttpHandler {
       long begun = System.nanoTime();
       try {
         verdict = stages.get(i).step().apply(exchange);
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
         refuse(exchange, e);
         return;
       } finally {
@@ -120,7 +120,7 @@ final class Pipeline implements HttpHandler {
     }
     try {
       dispatch(exchange);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       refuse(exchange, e);
     }
   }
@@ -154,7 +154,7 @@ final class Pipeline implements HttpHandler {
       } else {
         follow(exchange, then, stage);
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       refuse(exchange, e);
     }
   }

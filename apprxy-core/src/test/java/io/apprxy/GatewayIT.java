@@ -126,6 +126,24 @@ class GatewayIT {
     assertThat(originRequests).hasValue(0);
   }
 
+  /** No exception of anybody's own making: a class that is missing, a stack that overflows. */
+  @Test
+  void stageThatThrowsAnError_refusesTheRequest_atOnceAndLater() throws Exception {
+    mount(
+        exchange -> {
+          throw new StackOverflowError("broken");
+        },
+        exchange -> Verdict.proceed());
+    assertThat(get("/", "")).startsWith("HTTP/1.1 500").contains("APX-999");
+    mount(
+        exchange -> Verdict.later(CompletableFuture.supplyAsync(() -> identify(exchange))),
+        exchange -> {
+          throw new NoClassDefFoundError("broken");
+        });
+    assertThat(get("/", "")).startsWith("HTTP/1.1 500").contains("APX-999");
+    assertThat(originRequests).hasValue(0);
+  }
+
   @Test
   void stageThatFailsLater_refusesTheRequest() throws Exception {
     mount(

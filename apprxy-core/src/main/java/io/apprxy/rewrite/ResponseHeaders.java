@@ -17,13 +17,6 @@ public final class ResponseHeaders {
   private static final Pattern REFRESH =
       Pattern.compile("(?i)(\\s*[0-9.]+\\s*[;,]\\s*(?:url\\s*=\\s*)?)(['\"]?)([^'\"]*)(.*)");
 
-  /** What speaks to shared caches past Cache-Control (RFC 9213, and before it). */
-  private static final List<HttpString> SHARED_CACHE_CONTROL =
-      List.of(
-          new HttpString("CDN-Cache-Control"),
-          new HttpString("Surrogate-Control"),
-          new HttpString("Surrogate-Key"));
-
   private ResponseHeaders() {}
 
   /**
@@ -44,7 +37,7 @@ public final class ResponseHeaders {
    * it.
    */
   public static void keepPrivate(HeaderMap headers) {
-    SHARED_CACHE_CONTROL.forEach(headers::remove);
+    RequestHeaders.removeIf(headers, ResponseHeaders::speaksToSharedCaches);
     HeaderValues lines = headers.get(Headers.CACHE_CONTROL);
     List<String> directives = new ArrayList<>();
     if (lines != null) {
@@ -56,6 +49,17 @@ public final class ResponseHeaders {
       directives.add("private");
     }
     headers.put(Headers.CACHE_CONTROL, String.join(", ", directives));
+  }
+
+  /**
+   * What speaks to shared caches past Cache-Control: the targeted fields of RFC 9213, whatever
+   * their target is called, and what caches obeyed before it (Edge Architecture, nginx, Akamai).
+   */
+  private static boolean speaksToSharedCaches(String folded) {
+    return folded.endsWith("-cache-control")
+        || folded.startsWith("surrogate-")
+        || folded.equals("x-accel-expires")
+        || folded.equals("edge-control");
   }
 
   /**

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class PrivateResponsesTest {
   private final HeaderMap headers = new HeaderMap();
@@ -51,10 +53,20 @@ class PrivateResponsesTest {
     assertThat(headers.get(Headers.CACHE_CONTROL)).containsExactly("max-age=1, private");
   }
 
-  @Test
-  void headersForContentNetworks_areRemoved() {
-    headers.put(new io.undertow.util.HttpString("CDN-Cache-Control"), "max-age=600");
-    headers.put(new io.undertow.util.HttpString("Surrogate-Control"), "max-age=600");
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "CDN-Cache-Control",
+        "Cloudflare-CDN-Cache-Control",
+        "Surrogate-Control",
+        "Surrogate-Key",
+        "X-LiteSpeed-Cache-Control",
+        "X-Accel-Expires", // nginx takes it before Cache-Control
+        "x_accel_expires",
+        "Edge-Control"
+      })
+  void headersForSharedCaches_areRemoved(String name) {
+    headers.put(new HttpString(name), "max-age=600");
 
     ResponseHeaders.keepPrivate(headers);
 
