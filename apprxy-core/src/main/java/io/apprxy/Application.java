@@ -69,6 +69,8 @@ import org.jspecify.annotations.Nullable;
  *     began with another is none here. Empty if any may. Default: empty
  * @param passthroughPaths parts that are forwarded without sign-in, whoever asks, and never with an
  *     identity. Default: none
+ * @param corsConfigurations which pages of other origins may use which part by script; where there
+ *     is none, that is up to the origin. Default: none
  */
 public record Application(
     String id,
@@ -99,7 +101,8 @@ public record Application(
     Duration stallTimeout,
     List<AuthenticationContext> authenticationContexts,
     List<String> identityProviders,
-    List<PassthroughPath> passthroughPaths) {
+    List<PassthroughPath> passthroughPaths,
+    List<CorsConfiguration> corsConfigurations) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -221,6 +224,22 @@ public record Application(
           id,
           "passthroughPaths",
           "must not be the whole application, which passthrough() is for: " + open.path());
+    }
+    corsConfigurations =
+        List.copyOf(Objects.requireNonNull(corsConfigurations, "corsConfigurations"));
+    require(
+        corsConfigurations.stream().map(CorsConfiguration::resource).distinct().count()
+            == corsConfigurations.size(),
+        id,
+        "corsConfigurations",
+        "must name no resource twice");
+    for (CorsConfiguration cors : corsConfigurations) {
+      require(
+          isPrefix(externalUrl.getRawPath(), cors.resource())
+              || isPrefix(cors.resource(), externalUrl.getRawPath()),
+          id,
+          "corsConfigurations",
+          "must be for a part of the application: " + cors.resource());
     }
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
@@ -534,6 +553,18 @@ public record Application(
     return false;
   }
 
+  /** The configuration that counts for a path, in its canonical form; null if there is none. */
+  public @Nullable CorsConfiguration corsConfiguration(String path) {
+    CorsConfiguration found = null;
+    for (CorsConfiguration cors : corsConfigurations) { // no stream: it is done for every request
+      if (isPrefix(cors.resource(), path)
+          && (found == null || cors.resource().length() > found.resource().length())) {
+        found = cors;
+      }
+    }
+    return found;
+  }
+
   /** Whether a path is another, or below it at the end of a segment. */
   static boolean isPrefix(String prefix, String path) {
     return path.startsWith(prefix)
@@ -659,6 +690,7 @@ public record Application(
     private Duration idleTimeout = Duration.ofMinutes(10);
     private Duration stallTimeout = Duration.ofMinutes(1);
     private final List<PassthroughPath> passthroughPaths = new ArrayList<>();
+    private final List<CorsConfiguration> corsConfigurations = new ArrayList<>();
     private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
     private List<String> identityProviders = List.of();
 
@@ -902,6 +934,12 @@ public record Application(
       return this;
     }
 
+    /** Adds a configuration, see {@link Application#corsConfigurations()}. Default: none. */
+    public Builder cors(CorsConfiguration configuration) {
+      corsConfigurations.add(Objects.requireNonNull(configuration, "configuration"));
+      return this;
+    }
+
     /**
      * The application.
      *
@@ -939,7 +977,8 @@ public record Application(
           stallTimeout,
           authenticationContexts,
           identityProviders,
-          passthroughPaths);
+          passthroughPaths,
+          corsConfigurations);
     }
   }
 }

@@ -8,6 +8,7 @@ import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Applications as JSON: a document is laid over the defaults, so that a short one is enough. */
@@ -73,6 +74,16 @@ final class ApplicationJson {
     for (JsonNode open : whole.path("passthroughPaths")) {
       if (open instanceof ObjectNode object && !object.has("below")) {
         object.put("below", false);
+      }
+    }
+    if (whole.path("corsConfigurations") instanceof ArrayNode configurations) {
+      for (int i = 0; i < configurations.size(); i++) {
+        if (configurations.get(i) instanceof ObjectNode cors) {
+          ObjectNode complete = MAPPER.valueToTree(CorsConfiguration.forOrigins("*").build());
+          complete.remove("allowedOrigins");
+          lay(cors, complete);
+          configurations.set(i, complete);
+        }
       }
     }
     for (JsonNode context : whole.path("authenticationContexts")) {

@@ -81,6 +81,7 @@ final class Pipeline implements HttpHandler {
         new Stage("guard", this::guard),
         new Stage("route", this::route),
         new Stage("keys", this::keys),
+        new Stage("cors", CrossOrigin::admit),
         new Stage("authenticate", admission::authenticate),
         new Stage("authorize", admission::authorize));
   }
@@ -386,6 +387,9 @@ final class Pipeline implements HttpHandler {
       exchange.originAnswered();
       String instance = headers.getFirst(LastHop.INSTANCE);
       ResponseHeaders.clean(headers);
+      if (CrossOrigin.rules(exchange) != null) {
+        ResponseHeaders.removeCors(headers);
+      }
       Responses.addHeaders(headers, headersToClient);
       pinned.servedBy(dispatch.connector(), instance, headersToClient);
     }

@@ -374,6 +374,9 @@ public final class LastHop implements AutoCloseable {
           == Application.ExternalAuthentication.PRE_AUTHENTICATION) {
         ResponseHeaders.keepPrivate(response.getResponseHeaders());
       }
+      if (application.corsConfiguration(target.path()) != null) {
+        ResponseHeaders.removeCors(response.getResponseHeaders());
+      }
       Responses.addHeaders(response.getResponseHeaders(), headersToClient);
       events.answered(Objects.requireNonNull(serving).id(), headersToClient);
     }

@@ -96,6 +96,11 @@ public final class ResponseHeaders {
         || name.equals("proxy-revalidate");
   }
 
+  /** Removes what tells browsers which pages of other origins may read the response. */
+  public static void removeCors(HeaderMap headers) {
+    RequestHeaders.removeIf(headers, name -> name.startsWith("access-control-"));
+  }
+
   /** Removes internal and hop-by-hop headers, and cookies that only the gateway may set. */
   public static void clean(HeaderMap headers) {
     HopByHop.remove(headers);
