@@ -17,7 +17,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.function.BooleanSupplier;
 
 /** A request as the stages see it, without a server. */
-public final class TestExchange implements Exchange {
+public class TestExchange implements Exchange {
   private final String id = UUID.randomUUID().toString();
   private final String authority;
   private final String method;
@@ -31,6 +31,7 @@ public final class TestExchange implements Exchange {
   private BooleanSupplier stands = () -> true;
   private byte[] body = {};
   private List<X509Certificate> certificates = List.of();
+  private String clientAddress = "127.0.0.1";
 
   public TestExchange(
       String authority,
@@ -86,7 +87,7 @@ public final class TestExchange implements Exchange {
 
   @Override
   public String clientAddress() {
-    return "127.0.0.1";
+    return clientAddress;
   }
 
   @Override
@@ -135,6 +136,12 @@ public final class TestExchange implements Exchange {
   /** The same request of a client that proved itself by a certificate. */
   public TestExchange withCertificates(X509Certificate... chain) {
     certificates = List.of(chain);
+    return this;
+  }
+
+  /** The same request from another place. */
+  public TestExchange withClientAddress(String literal) {
+    clientAddress = literal;
     return this;
   }
 
