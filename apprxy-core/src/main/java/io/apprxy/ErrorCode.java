@@ -62,6 +62,9 @@ public enum ErrorCode {
       "The identity provider did not confirm what a policy demands of your sign-in.",
       "Sign in with the method that is demanded; if you did, tell your administrator."),
 
+  SESSION_ENDED(
+      "APX-209", 401, "Your session has ended while this was under way.", "Sign in again."),
+
   NOT_ASSIGNED(
       "APX-301",
       403,

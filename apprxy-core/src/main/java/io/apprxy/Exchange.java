@@ -101,6 +101,14 @@ public interface Exchange {
    */
   CompletionStage<byte[]> readBody(int maxBytes);
 
+  /**
+   * How many bytes of its body, or on its upgraded connection, the client has sent so far: whoever
+   * sends more is not idle. Default: 0.
+   */
+  default long bytesReceived() {
+    return 0;
+  }
+
   /** The external URL of this request: scheme, authority, path and query. */
   default String url() {
     return origin() + path() + (query() == null ? "" : "?" + query());

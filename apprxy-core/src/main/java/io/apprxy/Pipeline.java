@@ -52,6 +52,7 @@ final class Pipeline implements HttpHandler {
   private final @Nullable Dispatcher connectors;
   private final LastHop lastHop;
   private final Recorder recorder;
+  private final OpenRequests open;
 
   /** Of the applications whose users stay with their endpoints, by id. */
   private final Map<String, AffinityCookie> affinity;
@@ -66,6 +67,7 @@ final class Pipeline implements HttpHandler {
     this.connectors = settings.connectors;
     this.lastHop = lastHop;
     this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
+    this.open = new OpenRequests(admission::authorize);
     this.affinity =
         settings.applications.stream()
             .filter(one -> one.loadBalancing().affinity() != LoadBalancing.Affinity.NONE)
@@ -192,6 +194,11 @@ final class Pipeline implements HttpHandler {
 
   private void dispatch(UndertowExchange exchange) {
     Affinity pinned = affinity(exchange);
+    if (exchange.identity() != null) {
+      stillStands(exchange);
+      exchange.keepHeaders();
+      open.add(exchange);
+    }
     hygiene.clean(exchange);
     vouch(exchange);
     exchange.dispatched();
@@ -249,6 +256,14 @@ final class Pipeline implements HttpHandler {
     }
   }
 
+  /** It may have waited for the policy. */
+  private static void stillStands(UndertowExchange exchange) {
+    if (!exchange.identityStands()) {
+      throw new GatewayException(
+          ErrorCode.SESSION_ENDED, "the session ended before the request was sent");
+    }
+  }
+
   private Affinity affinity(UndertowExchange exchange) {
     AffinityCookie cookie = affinity.get(exchange.application().id());
     return new Affinity(
@@ -301,7 +316,7 @@ final class Pipeline implements HttpHandler {
     }
   }
 
-  private static GatewayException asGatewayException(@Nullable Throwable failed) {
+  static GatewayException asGatewayException(@Nullable Throwable failed) {
     Throwable cause =
         failed instanceof CompletionException && failed.getCause() != null
             ? failed.getCause()

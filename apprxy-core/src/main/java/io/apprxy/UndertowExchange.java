@@ -1,5 +1,6 @@
 package io.apprxy;
 
+import io.apprxy.forward.Forwarder;
 import io.apprxy.forward.Route;
 import io.apprxy.rewrite.CookieLine;
 import io.apprxy.rewrite.ForwardedHeaders.Client;
@@ -8,11 +9,14 @@ import io.undertow.io.Receiver;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.RenegotiationRequiredException;
 import io.undertow.server.SSLSessionInfo;
+import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
+import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
@@ -34,6 +38,10 @@ final class UndertowExchange implements Exchange {
   private @Nullable Application application;
   private @Nullable Identity identity;
   private BooleanSupplier stands = () -> true;
+
+  /** Names and values, in turn; null while those of the server are what the client sent. */
+  private @Nullable List<String> kept;
+
   private boolean bodyRead;
   private @Nullable ErrorCode error;
   private @Nullable Route route;
@@ -91,6 +99,33 @@ final class UndertowExchange implements Exchange {
   /** The path, or null for a request that was refused before its target was understood. */
   @Nullable String pathIfKnown() {
     return target == null ? null : target.path();
+  }
+
+  /**
+   * Keeps what the client sent: the headers are about to become those that travel, and the policy
+   * is asked again while the request is open.
+   */
+  void keepHeaders() {
+    HeaderMap sent = undertow.getRequestHeaders();
+    List<String> all = new ArrayList<>(2 * sent.size());
+    for (HeaderValues header : sent) {
+      String name = header.getHeaderName().toString();
+      for (int i = 0; i < header.size(); i++) {
+        all.add(name);
+        all.add(header.get(i));
+      }
+    }
+    kept = all;
+  }
+
+  private static List<String> values(List<String> namesAndValues, String name) {
+    List<String> values = new ArrayList<>();
+    for (int i = 0; i < namesAndValues.size(); i += 2) {
+      if (namesAndValues.get(i).equalsIgnoreCase(name)) {
+        values.add(namesAndValues.get(i + 1));
+      }
+    }
+    return values;
   }
 
   void dispatched() {
@@ -155,18 +190,23 @@ final class UndertowExchange implements Exchange {
 
   @Override
   public List<String> headers(String name) {
+    if (kept != null) {
+      return values(kept, name);
+    }
     HeaderValues values = undertow.getRequestHeaders().get(name);
     return values == null ? List.of() : List.copyOf(values);
   }
 
   @Override
   public @Nullable String header(String name) {
-    return undertow.getRequestHeaders().getFirst(name);
+    return kept == null ? undertow.getRequestHeaders().getFirst(name) : Exchange.super.header(name);
   }
 
   @Override
   public @Nullable String cookie(String name) {
-    return CookieLine.find(undertow.getRequestHeaders(), name);
+    return kept == null
+        ? CookieLine.find(undertow.getRequestHeaders(), name)
+        : CookieLine.find(values(kept, Headers.COOKIE_STRING), name);
   }
 
   @Override
@@ -207,6 +247,11 @@ final class UndertowExchange implements Exchange {
     } catch (SSLPeerUnverifiedException | RenegotiationRequiredException e) {
       return List.of();
     }
+  }
+
+  @Override
+  public long bytesReceived() {
+    return Forwarder.bytesReceived(undertow);
   }
 
   @Override

@@ -6,9 +6,11 @@ import io.apprxy.observe.AccessEvent;
 import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderValues;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -18,8 +20,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
@@ -45,6 +49,7 @@ class GatewayIT {
   private final AtomicInteger originRequests = new AtomicInteger();
   private final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
   private final AtomicReference<HttpHandler> mounted = new AtomicReference<>();
+  private volatile CountDownLatch slow;
   private Undertow origin;
   private Undertow front;
   private Gateway gateway;
@@ -243,6 +248,126 @@ class GatewayIT {
     assertThat(get("/open/", "")).doesNotContainIgnoringCase("cache-control: private");
   }
 
+  // ---- while a request is open
+
+  @Test
+  void policyThatIsAskedAgain_seesWhatItSawBefore() throws Exception {
+    BlockingQueue<List<String>> seen = new LinkedBlockingQueue<>();
+    slow = new CountDownLatch(1);
+    mount(
+        GatewayIT::identify,
+        exchange -> {
+          seen.add(
+              List.of(
+                  exchange.headers("x-device").toString(),
+                  exchange.headers("Forwarded").toString(),
+                  exchange.header("CONNECTION"),
+                  exchange.header("X-User"),
+                  exchange.cookie("__Host-apprxy-session") + exchange.cookie("b"),
+                  exchange.clientAddress(),
+                  exchange.path()));
+          return Verdict.proceed();
+        });
+    CompletableFuture<String> response =
+        CompletableFuture.supplyAsync(
+            () ->
+                getUnchecked(
+                    "/slow",
+                    "X-Device: 1\nX-Device: 2\nForwarded: for=6.6.6.6\nX-User: mallory\n"
+                        + "Cookie: a=1; __Host-apprxy-session=secret; b=2\n"));
+    List<String> first = seen.poll(20, TimeUnit.SECONDS);
+    assertThat(seen.poll(20, TimeUnit.SECONDS)).isEqualTo(first).contains("[1, 2]", "secret2");
+    assertThat(seen.poll(20, TimeUnit.SECONDS)).isEqualTo(first);
+    slow.countDown();
+    assertThat(response.get(20, TimeUnit.SECONDS)).startsWith("HTTP/1.1 200");
+  }
+
+  @Test
+  void policyThatFailsWhenItIsAskedAgain_endsTheRequest() throws Exception {
+    for (Verdict late :
+        new Verdict[] {
+          null,
+          Verdict.answer(Response.of(204)),
+          Verdict.later(CompletableFuture.failedFuture(new IllegalStateException("broken"))),
+          Verdict.later(CompletableFuture.completedFuture(null)),
+          Verdict.later(
+              CompletableFuture.supplyAsync(
+                  () -> Verdict.stepUp(new StepUpRequirement(List.of("mfa"), null, null, "more"))))
+        }) {
+      slow = new CountDownLatch(1);
+      AtomicInteger asked = new AtomicInteger();
+      mount(
+          GatewayIT::identify, exchange -> asked.getAndIncrement() == 0 ? Verdict.proceed() : late);
+      assertThat(get("/slow", "")).containsPattern("HTTP/1.1 (401|403|500)").contains("APX-");
+      slow.countDown();
+    }
+  }
+
+  @Test
+  void identityOfWhichNobodyKnowsWhetherItStands_endsTheRequest() throws Exception {
+    slow = new CountDownLatch(1);
+    AtomicInteger asked = new AtomicInteger();
+    mount(
+        exchange -> {
+          exchange.identify(
+              ALICE,
+              () -> {
+                if (asked.getAndIncrement() > 1) {
+                  throw new IllegalStateException("broken");
+                }
+                return true;
+              });
+          return Verdict.proceed();
+        },
+        exchange -> Verdict.proceed());
+    assertThat(get("/slow", "")).startsWith("HTTP/1.1 500");
+    slow.countDown();
+  }
+
+  @Test
+  void identityThatFallsWhileThePolicyThinks_neverReachesTheOrigin() throws Exception {
+    mount(
+        exchange -> {
+          exchange.identify(ALICE, () -> false);
+          return Verdict.proceed();
+        },
+        exchange -> Verdict.later(CompletableFuture.supplyAsync(Verdict::proceed)));
+    assertThat(get("/", "")).startsWith("HTTP/1.1 401").contains("APX-209");
+    assertThat(originRequests).hasValue(0);
+    assertThat(events.poll(10, TimeUnit.SECONDS).code()).isEqualTo("APX-209");
+  }
+
+  /** Its connection waits for nothing, and does not reach the origin when it is ready. */
+  @Test
+  void sessionThatEndsDuringTheSignOn_neverReachesTheOrigin() throws Exception {
+    CompletableFuture<Verdict> signOn = new CompletableFuture<>();
+    AtomicBoolean stands = new AtomicBoolean(true);
+    AtomicInteger askedAfterTheEnd = new AtomicInteger();
+    mount(
+        exchange -> {
+          exchange.identify(
+              ALICE,
+              () -> {
+                if (!stands.get()) {
+                  askedAfterTheEnd.incrementAndGet();
+                  signOn.complete(Verdict.proceed());
+                }
+                return stands.get();
+              });
+          return Verdict.proceed();
+        },
+        exchange -> Verdict.proceed(),
+        (request, identity, application) -> {
+          stands.set(false);
+          return Verdict.later(signOn);
+        });
+    assertThat(get("/", "")).startsWith("HTTP/1.1 401").contains("APX-209");
+    assertThat(originRequests).hasValue(0);
+    assertThat(askedAfterTheEnd).hasValue(1);
+  }
+
+  // ---- what is recorded
+
   @Test
   void everyRequest_isRecordedOnce_withTheIdOfItsResponse() throws Exception {
     mount(exchange -> identify(exchange), exchange -> Verdict.proceed());
@@ -272,15 +397,21 @@ class GatewayIT {
   // ---- parts
 
   private void mount(PreAuthentication preAuthentication, AccessPolicy policy) {
+    mount(
+        preAuthentication,
+        policy,
+        (request, identity, application) -> {
+          request.set("X-User", identity.name());
+          return Verdict.proceed();
+        });
+  }
+
+  private void mount(PreAuthentication preAuthentication, AccessPolicy policy, SignOn signOn) {
     gateway =
         Gateway.builder()
             .preAuthentication(preAuthentication)
             .accessPolicy(policy)
-            .signOn(
-                (request, identity, application) -> {
-                  request.set("X-User", identity.name());
-                  return Verdict.proceed();
-                })
+            .signOn(signOn)
             .accessLog(events::add)
             .publish(
                 Application.builder("app")
@@ -317,6 +448,14 @@ class GatewayIT {
             + "\n");
   }
 
+  private String getUnchecked(String target, String headers) {
+    try {
+      return get(target, headers);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   private String raw(String request) throws IOException {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
       socket.setSoTimeout(20_000);
@@ -329,7 +468,14 @@ class GatewayIT {
     }
   }
 
-  private void echoHeaders(io.undertow.server.HttpServerExchange exchange) {
+  private void echoHeaders(HttpServerExchange exchange) throws InterruptedException {
+    if (exchange.getRequestURI().equals("/slow") && exchange.isInIoThread()) {
+      exchange.dispatch(this::echoHeaders);
+      return;
+    }
+    if (exchange.getRequestURI().equals("/slow")) {
+      slow.await(30, TimeUnit.SECONDS);
+    }
     originRequests.incrementAndGet();
     StringBuilder body = new StringBuilder();
     for (HeaderValues header : exchange.getRequestHeaders()) {

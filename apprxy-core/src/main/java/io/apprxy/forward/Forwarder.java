@@ -4,6 +4,7 @@ import io.apprxy.GatewayException;
 import io.undertow.client.ClientRequest;
 import io.undertow.client.ClientResponse;
 import io.undertow.server.HttpServerExchange;
+import io.undertow.util.AttachmentKey;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.time.Duration;
@@ -21,6 +22,10 @@ public final class Forwarder {
 
   /** On an error that a connector answers: nothing of the request has left it. */
   public static final HttpString NOTHING_SENT = new HttpString("apprxy-nothing-sent");
+
+  /** Why a request may not be forwarded, though it was let in. */
+  private static final AttachmentKey<GatewayException> BROKEN_OFF =
+      AttachmentKey.create(GatewayException.class);
 
   private Forwarder() {}
 
@@ -81,7 +86,12 @@ public final class Forwarder {
    * <p>Called on the exchange's I/O thread, after {@link HttpServerExchange#dispatch()}.
    */
   public static void forward(HttpServerExchange exchange, Plan plan) {
-    new Forwarding(exchange, plan).start();
+    GatewayException brokenOff = exchange.getAttachment(BROKEN_OFF);
+    if (brokenOff == null) {
+      new Forwarding(exchange, plan).start();
+    } else {
+      plan.failed(exchange, brokenOff);
+    }
   }
 
   /**
@@ -103,6 +113,26 @@ public final class Forwarder {
   public static long bytesReceived(HttpServerExchange exchange) {
     Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
     return forwarding == null ? 0 : forwarding.bytesReceived();
+  }
+
+  /** Whether a request is being forwarded, or its upgraded connection is open. */
+  public static boolean isUnderWay(HttpServerExchange exchange) {
+    Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
+    return forwarding != null && !forwarding.hasEnded();
+  }
+
+  /**
+   * Ends a request, because it may not go on; no effect on one that has ended. The origin's side is
+   * released at once; the client gets an error if no response has begun, else a broken one. What is
+   * not forwarded yet never will be. Called on the exchange's I/O thread.
+   */
+  public static void breakOff(HttpServerExchange exchange, GatewayException cause) {
+    Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
+    if (forwarding == null) {
+      exchange.putAttachment(BROKEN_OFF, cause);
+    } else {
+      forwarding.breakOff(cause);
+    }
   }
 
   /**

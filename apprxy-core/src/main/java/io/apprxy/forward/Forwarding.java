@@ -56,6 +56,9 @@ final class Forwarding {
    */
   private static final Duration EARLY_ANSWER = Duration.ofSeconds(2);
 
+  /** A client that is still sending gets this long to see why nobody listens any more. */
+  private static final Duration LAST_WORD = Duration.ofMillis(300);
+
   private final HttpServerExchange exchange;
   private final Forwarder.Plan plan;
   private final XnioIoThread thread;
@@ -81,6 +84,7 @@ final class Forwarding {
   private boolean requestSent;
   private boolean sentSomething;
   private boolean responseBegun;
+  private boolean blameless;
   private boolean ended;
 
   Forwarding(HttpServerExchange exchange, Forwarder.Plan plan) {
@@ -101,6 +105,36 @@ final class Forwarding {
 
   void clientLeft() {
     onThread(() -> abort(clientGone(new IOException("the stream was reset"))));
+  }
+
+  void breakOff(GatewayException cause) {
+    onThread(
+        () -> {
+          if (!ended) {
+            blameless = true;
+            exchange.setPersistent(false);
+            abort(cause);
+            endUpload();
+          }
+        });
+  }
+
+  /** A client that sends and sends would have what it sends thrown away as long as it likes. */
+  private void endUpload() {
+    if (!exchange.isComplete()) {
+      thread.executeAfter(
+          () -> {
+            if (!exchange.isComplete()) {
+              breakOff();
+            }
+          },
+          LAST_WORD.toMillis(),
+          TimeUnit.MILLISECONDS);
+    }
+  }
+
+  boolean hasEnded() {
+    return ended;
   }
 
   long bytesReceived() {
@@ -652,9 +686,9 @@ final class Forwarding {
     release(false);
   }
 
-  /** What the client does is no failure of the hop. */
+  /** What the client does, or the gateway wants, is no failure of the hop. */
   private void reportFailure(GatewayException cause) {
-    if (lease != null && !responseBegun && cause.code() != ErrorCode.CLIENT_GONE) {
+    if (lease != null && !responseBegun && !blameless && cause.code() != ErrorCode.CLIENT_GONE) {
       lease.failed(cause);
     }
   }

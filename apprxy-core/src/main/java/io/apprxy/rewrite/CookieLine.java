@@ -3,6 +3,7 @@ package io.apprxy.rewrite;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,15 +14,19 @@ import org.jspecify.annotations.Nullable;
 public final class CookieLine {
   private CookieLine() {}
 
+  /** Of a request with these headers: see {@link #find(List, String)}. */
+  public static @Nullable String find(HeaderMap headers, String name) {
+    HeaderValues lines = headers.get(Headers.COOKIE);
+    return lines == null ? null : find(lines, name);
+  }
+
   /**
    * The value of the first cookie of this name, without the quotes that old clients put around it;
    * null if there is none.
+   *
+   * @param lines the values of the {@code Cookie} headers
    */
-  public static @Nullable String find(HeaderMap headers, String name) {
-    HeaderValues lines = headers.get(Headers.COOKIE);
-    if (lines == null) {
-      return null;
-    }
+  public static @Nullable String find(List<String> lines, String name) {
     for (int i = 0; i < lines.size(); i++) {
       String value = find(lines.get(i), name);
       if (value != null) {

@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.Application;
 import io.apprxy.AssertionSigner;
+import io.apprxy.ErrorCode;
+import io.apprxy.Exchange;
 import io.apprxy.Gateway;
+import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Verdict;
 import io.apprxy.observe.AccessEvent;
@@ -29,7 +32,9 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
@@ -65,6 +70,13 @@ final class Chain implements AutoCloseable {
   final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   final BlockingQueue<AccessEvent> events = new LinkedBlockingQueue<>();
   final BlockingQueue<TunnelEvent> tunnelEvents = new LinkedBlockingQueue<>();
+
+  /** The users whose sessions have ended. */
+  final Set<String> ended = ConcurrentHashMap.newKeySet();
+
+  /** The users that the policy refuses. */
+  final Set<String> refused = ConcurrentHashMap.newKeySet();
+
   final TunnelServer tunnel;
   final Gateway gateway;
   final int port;
@@ -115,10 +127,18 @@ final class Chain implements AutoCloseable {
             .tls(tls.server("app.test"))
             .preAuthentication(
                 exchange -> {
-                  exchange.identify(ALICE);
+                  String user = user(exchange);
+                  exchange.identify(
+                      user.equals("alice") ? ALICE : identity(user), () -> !ended.contains(user));
                   return Verdict.proceed();
                 })
-            .accessPolicy(exchange -> Verdict.proceed())
+            .accessPolicy(
+                exchange -> {
+                  if (refused.contains(user(exchange))) {
+                    throw new GatewayException(ErrorCode.NOT_ASSIGNED, "no longer");
+                  }
+                  return Verdict.proceed();
+                })
             .assertions(SIGNER)
             .connectors(tunnel)
             .accessLog(events::add)
@@ -130,6 +150,21 @@ final class Chain implements AutoCloseable {
     parts.push(front::stop);
     parts.push(tunnel::close);
     parts.push(gateway::close);
+  }
+
+  /** Alice, unless the request names another. */
+  private static String user(Exchange exchange) {
+    String named = exchange.header("X-Test-User");
+    return named == null ? "alice" : named;
+  }
+
+  private static Identity identity(String user) {
+    return new Identity(
+        "https://issuer.test",
+        user + "-1",
+        "session-" + user,
+        Instant.EPOCH,
+        Map.of("preferred_username", user, "groups", List.of("staff")));
   }
 
   private static Application application(
