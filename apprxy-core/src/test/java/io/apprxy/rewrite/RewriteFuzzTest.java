@@ -96,6 +96,19 @@ class RewriteFuzzTest {
     assertThat(headers.toString()).as("a fixpoint").isEqualTo(once);
   }
 
+  @FuzzTest
+  void protocolToSwitchTo_isOne_andComesWithNoBody(byte[] input) {
+    HeaderMap headers = headers(input);
+    String protocol = RequestHeaders.upgrade("GET", headers);
+    if (protocol != null) {
+      assertThat(headers.get("Upgrade")).containsExactly(protocol);
+      assertThat(protocol).doesNotContain(",");
+      assertThat(headers.contains("Transfer-Encoding")).isFalse();
+      assertThat(headers.getFirst("Content-Length")).isIn(null, "0");
+      assertThat(headers.get("Connection").toString()).containsIgnoringCase("upgrade");
+    }
+  }
+
   /** Whatever cookies stand beside it. */
   @FuzzTest
   void cookieOfTheGateway_isFoundByIt_andTakenOffTheRequest(byte[] input) {

@@ -8,7 +8,10 @@ import io.apprxy.GatewayException;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 
 /** What holds for any target and any host that a client can send. */
@@ -128,5 +131,47 @@ class RouteFuzzTest {
 
   private static String latin1(byte[] input) {
     return new String(input, StandardCharsets.ISO_8859_1);
+  }
+
+  /** A line is a header, the first one the method. */
+  @FuzzTest
+  void message(byte[] input) {
+    String[] lines = latin1(input).split("\n", -1);
+    List<String[]> headers =
+        Arrays.stream(lines)
+            .skip(1)
+            .map(line -> line.split(":", 2))
+            .filter(pair -> pair.length == 2)
+            .toList();
+    try {
+      new RequestGuard(20, 500)
+          .check(lines[0], line -> headers.forEach(pair -> line.accept(pair[0], pair[1])));
+    } catch (GatewayException e) {
+      assertThat(e.code())
+          .isIn(
+              ErrorCode.AMBIGUOUS_MESSAGE,
+              ErrorCode.HEADERS_TOO_LARGE,
+              ErrorCode.METHOD_NOT_SUPPORTED);
+      return;
+    }
+    assertThat(lines[0]).matches("[!-'*+.0-9A-Z^-z|~-]{1,32}").isNotIn("CONNECT", "TRACE");
+    List<String> framing = new ArrayList<>();
+    int size = 0;
+    for (String[] pair : headers) {
+      assertThat(pair[0]).matches("[!-'*+.0-9A-Z^-z|~-]+").doesNotContain("(", ")", ",");
+      assertThat(pair[1]).matches("[\\t\\x20-\\x7e\\x80-\\xff]*");
+      String name = pair[0].toLowerCase(Locale.ROOT);
+      if (name.equals("content-length")) {
+        framing.add(pair[1]);
+        assertThat(pair[1]).matches("[0-9]{1,18}");
+      } else if (name.equals("transfer-encoding")) {
+        framing.add(pair[1]);
+        assertThat(pair[1]).isEqualToIgnoringCase("chunked");
+      }
+      size += pair[0].length() + pair[1].length();
+    }
+    assertThat(framing).as("one way to tell where the body ends").hasSizeLessThan(2);
+    assertThat(headers).hasSizeLessThanOrEqualTo(20);
+    assertThat(size).isLessThanOrEqualTo(500);
   }
 }
