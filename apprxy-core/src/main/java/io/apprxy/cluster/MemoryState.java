@@ -109,6 +109,37 @@ final class MemoryState implements SharedState {
     listeners.clear();
   }
 
+  int size() {
+    return entries.size();
+  }
+
+  // ---- for a state that is in a file, too
+
+  /** What a journal says was under a key. */
+  void restore(Journal.Line record) {
+    String value = record.value();
+    Instant until = Instant.ofEpochMilli(record.until());
+    if (value == null || !clock.instant().isBefore(until)) {
+      entries.remove(record.key());
+    } else {
+      entries.put(record.key(), new Entry(value, until));
+    }
+  }
+
+  /** What is under a key now. */
+  Journal.Line record(String key) {
+    Entry entry = entries.get(key);
+    return entry == null
+        ? new Journal.Line(key, null, 0)
+        : new Journal.Line(key, entry.value, entry.until.toEpochMilli());
+  }
+
+  /** All that is not over. */
+  List<Journal.Line> records() {
+    entries.values().removeIf(this::isOver);
+    return entries.keySet().stream().map(this::record).toList();
+  }
+
   private Entry entry(String value, Duration lifetime) {
     sweepNowAndThen();
     return new Entry(value, clock.instant().plus(lifetime));

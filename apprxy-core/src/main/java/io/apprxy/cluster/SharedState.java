@@ -1,5 +1,9 @@
 package io.apprxy.cluster;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletionStage;
@@ -66,6 +70,23 @@ public interface SharedState extends AutoCloseable {
    * A state of this process alone, which is gone with it. Its size is bounded by lifetimes only.
    */
   static SharedState inMemory() {
-    return new MemoryState(java.time.Clock.systemUTC());
+    return new MemoryState(Clock.systemUTC());
+  }
+
+  /**
+   * A state of this process alone that outlives it: held in memory, and in a file that only its
+   * owner may read. A change completes when the disk has it (it is forced, once for all changes
+   * that wait); a crash at any instant loses nothing that was completed. Beside the file there are
+   * {@code .lock}, and {@code .new} while it is written anew, which happens as it grows.
+   *
+   * @throws UncheckedIOException if the file cannot be read or written, another state has it open,
+   *     others than its owner have access to it, or it is damaged: then nothing of it is believed
+   */
+  static SharedState file(Path file) {
+    try {
+      return FileState.open(file, Clock.systemUTC());
+    } catch (IOException e) {
+      throw new UncheckedIOException("the state in " + file + " cannot be used", e);
+    }
   }
 }
