@@ -16,9 +16,12 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /** What holds for anything that a browser can be made to send to the pages of the gateway. */
 class OidcFuzzTest {
+  private static final Pattern TAG =
+      Pattern.compile("<style>[^<]*</style>|</?!?[a-z0-9]+(?: [a-z-]+(?:=\"[^\"<>]*\")?)*>");
   private static final Duration LIFETIME = Duration.ofMinutes(15);
   private static final Seal SEAL = new Seal(SessionKeys.generate(), "fuzz", new TestClock());
   private static final OidcPreAuthentication GATEWAY =
@@ -114,7 +117,10 @@ class OidcFuzzTest {
         }
       }
       String page = new String(answer.response().body(), StandardCharsets.UTF_8);
-      assertThat(page).doesNotContain("\"><", "'><", "<script", "javascript:");
+      if (page.startsWith("<!doctype html>")) {
+        // Nothing of the request is markup: there are our tags, with plain attributes, and text.
+        assertThat(TAG.matcher(page).replaceAll("")).doesNotContain("<", ">", "\"");
+      }
     }
   }
 
