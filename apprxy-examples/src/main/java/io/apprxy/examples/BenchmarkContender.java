@@ -67,7 +67,7 @@ enum BenchmarkContender {
           bed.java(
               java,
               "Benchmark",
-              "undertow",
+              "undertow-process",
               "--directory=" + bed.directory,
               "--port=" + port,
               "--origin=" + bed.origin()));

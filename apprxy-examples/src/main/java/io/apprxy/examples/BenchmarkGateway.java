@@ -3,7 +3,10 @@ package io.apprxy.examples;
 import io.apprxy.Application;
 import io.apprxy.Gateway;
 import io.apprxy.auth.oidc.OidcPreAuthentication;
-import io.apprxy.auth.policy.AssignmentPolicy;
+import io.apprxy.auth.policy.ConditionalAccess;
+import io.apprxy.auth.policy.NamedLocation;
+import io.apprxy.auth.policy.Policy;
+import io.apprxy.auth.policy.PolicySet;
 import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.examples.BenchmarkContender.Running;
 import io.apprxy.tunnel.Connector;
@@ -21,12 +24,15 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /** apprxy as a contender: a gateway, and a connector, with everything on that they have. */
-@Command(name = "gateway", hidden = true)
+@Command(name = "gateway-process", hidden = true)
 final class BenchmarkGateway implements Callable<Integer> {
   private static final String GROUP = "benchmark";
 
   /** Applications and groups beside the one that is measured. */
   private static final int OTHER_APPLICATIONS = 999;
+
+  /** That policies are about. */
+  private static final int PARTS = 18;
 
   private static final int OTHER_GROUPS = 9;
   private static final int MAX_OTHERS = 200;
@@ -70,7 +76,7 @@ final class BenchmarkGateway implements Callable<Integer> {
           bed.java(
               java,
               "Benchmark",
-              "gateway",
+              "gateway-process",
               "--directory=" + bed.directory,
               "--port=" + port,
               "--tunnel-port=" + tunnelPort,
@@ -132,7 +138,7 @@ final class BenchmarkGateway implements Callable<Integer> {
                     .clientSecret(DemoSetup.sharedSecret(directory.resolve("client-secret")))
                     .trust(certificates.trust())
                     .build())
-            .accessPolicy(new AssignmentPolicy())
+            .accessPolicy(ConditionalAccess.builder().policies(policies()).build())
             .connectors(tunnel)
             .signOn(new HeaderSignOn())
             .publish(application("plain").passthrough().build())
@@ -162,6 +168,34 @@ final class BenchmarkGateway implements Callable<Integer> {
       tokens.append(tunnel.createEnrolmentToken(otherGroup(i % OTHER_GROUPS))).append('\n');
     }
     DemoSetup.replacePrivate(directory.resolve("other-tokens"), tokens.toString());
+  }
+
+  /** As an organisation may have: each is looked at for each request, and lets it pass. */
+  private static PolicySet policies() {
+    PolicySet.Builder policies =
+        PolicySet.builder().namedLocation(NamedLocation.trustedNetworks("office", "127.0.0.0/8"));
+    policies.policy(
+        everywhere("Several factors outside the office")
+            .excludeLocations("office")
+            .requireMultifactor()
+            .build());
+    policies.policy(everywhere("Sign in once a day").signInFrequency(Duration.ofHours(24)).build());
+    for (int i = 0; i < PARTS; i++) {
+      policies.policy(
+          everywhere("Administration in the office only, part " + i)
+              .includePaths("/direct/admin-" + i, "/tunnel/admin-" + i)
+              .excludeLocations("office")
+              .block()
+              .build());
+    }
+    return policies.build();
+  }
+
+  private static Policy.Builder everywhere(String name) {
+    return Policy.builder(name)
+        .includeAllUsers()
+        .excludeGroups("break-glass")
+        .includeAllApplications();
   }
 
   private Application.Builder signedIn(String name) {

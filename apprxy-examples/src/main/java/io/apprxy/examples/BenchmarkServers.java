@@ -89,7 +89,7 @@ final class BenchmarkServers {
   }
 
   /** Undertow's own reverse proxy. */
-  @Command(name = "undertow", hidden = true)
+  @Command(name = "undertow-process", hidden = true)
   static final class Proxy implements Callable<Integer> {
     @Option(names = "--directory")
     private Path directory = DemoSetup.defaultDirectory();
