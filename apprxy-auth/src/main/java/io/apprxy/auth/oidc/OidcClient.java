@@ -5,6 +5,8 @@ import com.nimbusds.oauth2.sdk.Scope;
 import com.nimbusds.oauth2.sdk.auth.Secret;
 import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.openid.connect.sdk.OIDCClaimsRequest;
+import java.security.PrivateKey;
+import java.security.cert.X509Certificate;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -15,12 +17,20 @@ import org.jspecify.annotations.Nullable;
 public final class OidcClient {
   private final ClientID id;
   private final @Nullable Secret secret;
+  private final @Nullable SigningKey key;
+  private final boolean mutualTls;
+  private final boolean pushesRequests;
+  private final boolean signsRequests;
   private final Scope scopes;
   private final @Nullable OIDCClaimsRequest claims;
 
   private OidcClient(Builder settings, ClientID id) {
     this.id = id;
     this.secret = settings.secret;
+    this.key = settings.key;
+    this.mutualTls = settings.mutualTls;
+    this.pushesRequests = settings.pushesRequests;
+    this.signsRequests = settings.signsRequests;
     this.scopes = settings.scopes;
     this.claims = settings.claims;
   }
@@ -43,9 +53,26 @@ public final class OidcClient {
     return id;
   }
 
-  /** Null for a public client. */
+  /** Null if it has none. */
   @Nullable Secret secret() {
     return secret;
+  }
+
+  /** Null if it has none. */
+  @Nullable SigningKey key() {
+    return key;
+  }
+
+  boolean provesItselfByTls() {
+    return mutualTls;
+  }
+
+  boolean pushesRequests() {
+    return pushesRequests;
+  }
+
+  boolean signsRequests() {
+    return signsRequests;
   }
 
   Scope scopes() {
@@ -66,6 +93,10 @@ public final class OidcClient {
   public static final class Builder {
     private @Nullable ClientID id;
     private @Nullable Secret secret;
+    private @Nullable SigningKey key;
+    private boolean mutualTls;
+    private boolean pushesRequests;
+    private boolean signsRequests;
     private Scope scopes = new Scope("openid", "profile", "email");
     private @Nullable OIDCClaimsRequest claims;
 
@@ -78,13 +109,67 @@ public final class OidcClient {
     }
 
     /**
-     * The secret shared with the provider ({@code client_secret}). Default: none, a public client.
+     * The secret shared with the provider ({@code client_secret}), sent in the {@code
+     * Authorization} header, or in the form if the provider takes it only there. Default: none.
      *
      * @throws IllegalArgumentException if it is blank
      */
     public Builder secret(String shared) {
       Settings.require(!shared.isBlank(), "clientSecret", "(blank)", "not blank");
       secret = new Secret(shared);
+      return this;
+    }
+
+    /**
+     * Proves itself by a signature, so that there is no secret to lose ({@code private_key_jwt},
+     * RFC 7523): with PS256 or RS256, ES256 or ES384, as the key is and the provider takes it.
+     * Default: none.
+     *
+     * @param signing an RSA key of at least 2048 bits, or an EC key on P-256 or P-384
+     * @param id how the provider knows the key ({@code kid})
+     * @throws IllegalArgumentException if the key is of another kind, or the id is blank
+     */
+    public Builder privateKey(PrivateKey signing, String id) {
+      key = SigningKey.of(signing, id);
+      return this;
+    }
+
+    /**
+     * As {@link #privateKey(PrivateKey, String)}, for a provider that knows the key by its
+     * certificate, as Entra ID does ({@code x5t#S256}). Default: none.
+     *
+     * @throws IllegalArgumentException as there, or if the certificate cannot be encoded
+     */
+    public Builder privateKey(PrivateKey signing, X509Certificate certificate) {
+      key = SigningKey.of(signing, certificate);
+      return this;
+    }
+
+    /**
+     * Proves itself by the client certificate of the provider's {@link
+     * OidcProvider.Builder#trust(javax.net.ssl.SSLContext)} ({@code tls_client_auth} or {@code
+     * self_signed_tls_client_auth}, RFC 8705 §2). Default: no.
+     */
+    public Builder mutualTls() {
+      mutualTls = true;
+      return this;
+    }
+
+    /**
+     * Sends what it asks for to the provider itself, so that the browser carries only a reference
+     * to it (PAR, RFC 9126). Default: only where the provider demands it of every client.
+     */
+    public Builder pushRequests() {
+      pushesRequests = true;
+      return this;
+    }
+
+    /**
+     * Signs what it asks for with its {@code privateKey}, so that nobody on the way can change it
+     * (JAR, RFC 9101). Default: only where the provider demands it of every client.
+     */
+    public Builder signRequests() {
+      signsRequests = true;
       return this;
     }
 
@@ -128,10 +213,22 @@ public final class OidcClient {
       return this;
     }
 
-    /** The client. */
+    /**
+     * The client; a public one if it has no proof.
+     *
+     * @throws IllegalStateException if the id is missing, there is more than one proof, or it is to
+     *     sign requests without a key
+     */
     public OidcClient build() {
       if (id == null) {
         throw new IllegalStateException("clientId is missing: it is required");
+      }
+      if ((secret == null ? 0 : 1) + (key == null ? 0 : 1) + (mutualTls ? 1 : 0) > 1) {
+        throw new IllegalStateException(
+            "secret, privateKey and mutualTls exclude each other: a provider is given one proof");
+      }
+      if (signsRequests && key == null) {
+        throw new IllegalStateException("signRequests needs a privateKey");
       }
       return new OidcClient(this, id);
     }

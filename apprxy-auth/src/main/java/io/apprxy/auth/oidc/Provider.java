@@ -7,15 +7,15 @@ import com.nimbusds.jwt.JWT;
 import com.nimbusds.jwt.JWTClaimsSet;
 import com.nimbusds.oauth2.sdk.AuthorizationCode;
 import com.nimbusds.oauth2.sdk.AuthorizationCodeGrant;
+import com.nimbusds.oauth2.sdk.AuthorizationGrant;
 import com.nimbusds.oauth2.sdk.ErrorObject;
 import com.nimbusds.oauth2.sdk.ParseException;
+import com.nimbusds.oauth2.sdk.PushedAuthorizationRequest;
+import com.nimbusds.oauth2.sdk.PushedAuthorizationResponse;
 import com.nimbusds.oauth2.sdk.ResponseType;
 import com.nimbusds.oauth2.sdk.TokenRequest;
 import com.nimbusds.oauth2.sdk.TokenResponse;
-import com.nimbusds.oauth2.sdk.auth.ClientAuthenticationMethod;
-import com.nimbusds.oauth2.sdk.auth.ClientSecretBasic;
-import com.nimbusds.oauth2.sdk.auth.ClientSecretPost;
-import com.nimbusds.oauth2.sdk.auth.Secret;
+import com.nimbusds.oauth2.sdk.auth.ClientAuthentication;
 import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.id.State;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
@@ -39,7 +39,9 @@ import java.net.MalformedURLException;
 import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.List;
+import java.time.Instant;
+import java.util.Date;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,12 +55,16 @@ final class Provider {
   /** An unknown key id causes a fetch, but no more than two in this time. */
   private static final Duration KEYS_INTERVAL = Duration.ofSeconds(30);
 
+  /** How long a user may take to arrive at the provider with a signed request. */
+  private static final Duration REQUEST_LIFETIME = Duration.ofMinutes(5);
+
   /** A token, and what it says, which has been verified. */
   record IdToken(JWT token, JWTClaimsSet claims) {}
 
   private final OidcProvider settings;
   private final Clock clock;
   private final OIDCProviderMetadata metadata;
+  private final ClientProof proof;
   private final ProviderHttp http;
   private final JWKSource<SecurityContext> keys;
 
@@ -71,6 +77,7 @@ final class Provider {
     this.settings = settings;
     this.clock = clock;
     this.metadata = metadata;
+    this.proof = new ClientProof(settings.issuer(), metadata, clock);
     this.http = http;
     this.keys = keys;
   }
@@ -95,7 +102,12 @@ final class Provider {
     require(
         settings.trusts(metadata.getAuthorizationEndpointURI()),
         "authorization_endpoint must be an https URL");
-    require(settings.trusts(metadata.getTokenEndpointURI()), "token_endpoint must be an https URL");
+    require(metadata.getTokenEndpointURI() != null, "token_endpoint is missing");
+    for (URI endpoint : ClientProof.endpoints(metadata)) {
+      require(
+          endpoint == null || settings.trusts(endpoint),
+          "an endpoint must be an https URL: " + Untrusted.text(String.valueOf(endpoint)));
+    }
     require(settings.trusts(metadata.getJWKSetURI()), "jwks_uri must be an https URL");
     URI endSession = metadata.getEndSessionEndpointURI();
     require(
@@ -125,7 +137,7 @@ final class Provider {
     }
   }
 
-  /** Where to send the browser to sign in. */
+  /** Where to send the browser to sign in. Blocks if {@link #pushes} says so. */
   URI authenticationRequest(OidcClient client, Login login, Browser browser, URI redirectUri) {
     AuthenticationRequest.Builder request =
         new AuthenticationRequest.Builder(
@@ -143,14 +155,80 @@ final class Provider {
     if (demanded != null) {
       claims = demand(request, demanded, claims);
     }
-    return request
-        .claims(claims)
+    AuthenticationRequest asked =
+        request
+            .claims(claims)
+            .endpointURI(metadata.getAuthorizationEndpointURI())
+            .state(new State(login.state()))
+            .nonce(new Nonce(browser.nonce(login)))
+            .codeChallenge(new CodeVerifier(browser.codeVerifier(login)), CodeChallengeMethod.S256)
+            .build();
+    AuthenticationRequest sealed =
+        client.signsRequests() || metadata.requiresSignedRequestObject()
+            ? signed(client, asked)
+            : asked;
+    return pushes(client) ? pushed(client, sealed).toURI() : sealed.toURI();
+  }
+
+  /** Whether {@link #authenticationRequest} asks the provider, and so blocks. */
+  boolean pushes(OidcClient client) {
+    return client.pushesRequests() || metadata.requiresPushedAuthorizationRequests();
+  }
+
+  /** RFC 9101. What stands outside is what OpenID Connect Core §6.1 demands there. */
+  private AuthenticationRequest signed(OidcClient client, AuthenticationRequest asked) {
+    SigningKey key = client.key();
+    if (key == null) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID,
+          "the provider demands signed requests: privateKey is missing");
+    }
+    Instant now = clock.instant();
+    JWTClaimsSet claims =
+        new JWTClaimsSet.Builder(asked.toJWTClaimsSet())
+            .issuer(client.id().getValue())
+            .audience(settings.issuer())
+            .jwtID(UUID.randomUUID().toString())
+            .issueTime(Date.from(now))
+            .notBeforeTime(Date.from(now))
+            .expirationTime(Date.from(now.plus(REQUEST_LIFETIME)))
+            .build();
+    return new AuthenticationRequest.Builder(
+            key.sign(claims, "oauth-authz-req+jwt", metadata.getRequestObjectJWSAlgs()),
+            client.id())
+        .responseType(asked.getResponseType())
+        .scope(asked.getScope())
         .endpointURI(metadata.getAuthorizationEndpointURI())
-        .state(new State(login.state()))
-        .nonce(new Nonce(browser.nonce(login)))
-        .codeChallenge(new CodeVerifier(browser.codeVerifier(login)), CodeChallengeMethod.S256)
-        .build()
-        .toURI();
+        .build();
+  }
+
+  /** RFC 9126. */
+  private AuthenticationRequest pushed(OidcClient client, AuthenticationRequest asked) {
+    URI endpoint = proof.pushEndpoint(client);
+    if (endpoint == null) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID,
+          "requests are to be pushed, but the provider has no pushed_authorization_request_endpoint");
+    }
+    ClientAuthentication authentication = proof.of(client);
+    PushedAuthorizationRequest push =
+        authentication == null
+            ? new PushedAuthorizationRequest(endpoint, asked)
+            : new PushedAuthorizationRequest(endpoint, authentication, asked);
+    PushedAuthorizationResponse response;
+    try {
+      response = PushedAuthorizationResponse.parse(http.send(push.toHTTPRequest()));
+    } catch (ParseException | IllegalArgumentException e) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID, "the answer to a pushed request cannot be read", e);
+    }
+    if (!response.indicatesSuccess()) {
+      throw refused("request", response.toErrorResponse().getErrorObject());
+    }
+    return new AuthenticationRequest.Builder(
+            response.toSuccessResponse().getRequestURI(), client.id())
+        .endpointURI(metadata.getAuthorizationEndpointURI())
+        .build();
   }
 
   /**
@@ -211,7 +289,7 @@ final class Provider {
           ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
     }
     if (!response.indicatesSuccess()) {
-      throw refused(response.toErrorResponse().getErrorObject());
+      throw refused("code", response.toErrorResponse().getErrorObject());
     }
     JWT idToken =
         response instanceof OIDCTokenResponse oidc ? oidc.getOIDCTokens().getIDToken() : null;
@@ -223,34 +301,21 @@ final class Provider {
         new IdTokenVerifier(settings, client, clock, keys).verify(idToken, browser.nonce(login)));
   }
 
-  private TokenRequest tokenRequest(OidcClient client, AuthorizationCodeGrant grant) {
-    URI endpoint = metadata.getTokenEndpointURI();
-    Secret secret = client.secret();
-    if (secret == null) {
-      return new TokenRequest.Builder(endpoint, client.id(), grant).build();
-    }
-    List<ClientAuthenticationMethod> methods = metadata.getTokenEndpointAuthMethods();
-    boolean post =
-        methods != null
-            && methods.contains(ClientAuthenticationMethod.CLIENT_SECRET_POST)
-            && !methods.contains(ClientAuthenticationMethod.CLIENT_SECRET_BASIC);
-    return new TokenRequest.Builder(
-            endpoint,
-            post
-                ? new ClientSecretPost(client.id(), secret)
-                : new ClientSecretBasic(client.id(), secret),
-            grant)
-        .build();
+  private TokenRequest tokenRequest(OidcClient client, AuthorizationGrant grant) {
+    URI endpoint = proof.tokenEndpoint(client);
+    ClientAuthentication authentication = proof.of(client);
+    return authentication == null
+        ? new TokenRequest.Builder(endpoint, client.id(), grant).build()
+        : new TokenRequest.Builder(endpoint, authentication, grant).build();
   }
 
-  private static GatewayException refused(@Nullable ErrorObject error) {
+  private static GatewayException refused(String what, @Nullable ErrorObject error) {
     String code = error == null ? null : error.getCode();
     if ("invalid_client".equals(code) || "unauthorized_client".equals(code)) {
-      LOG.warn(
-          "The provider does not accept this client: check clientId and clientSecret ({})", code);
+      LOG.warn("The provider does not accept this client: check its id and its proof ({})", code);
     }
     return new GatewayException(
-        ErrorCode.SIGN_IN_FAILED, "the provider refused the code: " + Untrusted.text(code));
+        ErrorCode.SIGN_IN_FAILED, "the provider refused the " + what + ": " + Untrusted.text(code));
   }
 
   /**

@@ -25,6 +25,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -176,16 +177,24 @@ final class SignIn {
   private Verdict begin(Exchange exchange, Discovery chosen, Wish wish) {
     OidcClient client = chosen.settings().client(wish.application());
     URI callbackUri = callbackUri(exchange, chosen.settings());
+    Function<Provider, Verdict> send =
+        provider -> {
+          Browser browser = logins.remember(exchange);
+          Login login = logins.begin(exchange, browser, wish);
+          return Verdict.answer(
+              Response.redirect(
+                  provider.authenticationRequest(client, login, browser, callbackUri)));
+        };
     return Workers.verdict(
-        timed(chosen, chosen.provider())
-            .thenApply(
-                provider -> {
-                  Browser browser = logins.remember(exchange);
-                  Login login = logins.begin(exchange, browser, wish);
-                  return Verdict.answer(
-                      Response.redirect(
-                          provider.authenticationRequest(client, login, browser, callbackUri)));
-                }));
+        timed(
+            chosen,
+            chosen
+                .provider()
+                .thenCompose(
+                    provider ->
+                        provider.pushes(client)
+                            ? CompletableFuture.supplyAsync(() -> send.apply(provider), workers)
+                            : CompletableFuture.completedFuture(send.apply(provider)))));
   }
 
   /**

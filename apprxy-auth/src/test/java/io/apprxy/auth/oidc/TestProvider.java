@@ -15,6 +15,7 @@ import com.nimbusds.jose.jwk.RSAKey;
 import com.nimbusds.jose.jwk.gen.ECKeyGenerator;
 import com.nimbusds.jose.jwk.gen.RSAKeyGenerator;
 import com.nimbusds.jose.util.Base64URL;
+import com.nimbusds.jwt.SignedJWT;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallenge;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
 import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
@@ -75,12 +76,23 @@ final class TestProvider implements AutoCloseable {
   volatile String tokenError;
   volatile String subject = "4711";
 
+  /** Whether every client is believed, whatever it proves. */
+  volatile boolean believesClients;
+
+  /** What came last: a form, and the proof in its header. */
+  volatile Map<String, List<String>> lastForm;
+
+  volatile String lastAuthorization;
+  final AtomicInteger pushes = new AtomicInteger();
+  volatile String pushError;
+
   /** Confidential clients beside {@link #CLIENT}: id to secret. */
   final Map<String, String> otherClients = new ConcurrentHashMap<>();
 
   private final HttpServer server;
   private final ExecutorService threads = Executors.newFixedThreadPool(4);
   private final Map<String, Map<String, List<String>>> codes = new ConcurrentHashMap<>();
+  private final Map<String, Map<String, List<String>>> pushed = new ConcurrentHashMap<>();
 
   TestProvider(Clock clock) throws IOException {
     this.clock = clock;
@@ -89,6 +101,7 @@ final class TestProvider implements AutoCloseable {
     server.createContext("/.well-known/openid-configuration", this::serveMetadata);
     server.createContext("/keys", this::serveKeys);
     server.createContext("/token", this::serveToken);
+    server.createContext("/par", this::servePush);
     server.start();
     issuerParameter = issuer();
   }
@@ -105,10 +118,31 @@ final class TestProvider implements AutoCloseable {
 
   /** What the user's sign-in at the provider ends with: the URL to which the browser is sent. */
   URI authorize(URI request) {
-    Map<String, List<String>> parameters = URLUtils.parseParameters(request.getRawQuery());
+    Map<String, List<String>> parameters = asked(request);
     String code = UUID.randomUUID().toString();
     codes.put(code, parameters);
     return callback(parameters, "code=" + code);
+  }
+
+  /** What is asked for: in the address, pushed before (RFC 9126), or signed (RFC 9101). */
+  Map<String, List<String>> asked(URI request) {
+    Map<String, List<String>> parameters = URLUtils.parseParameters(request.getRawQuery());
+    if (parameters.containsKey("request_uri")) {
+      parameters = pushed.remove(one(parameters, "request_uri"));
+    }
+    if (parameters.containsKey("request")) {
+      try {
+        Map<String, List<String>> claims = new LinkedHashMap<>();
+        SignedJWT.parse(one(parameters, "request"))
+            .getJWTClaimsSet()
+            .getClaims()
+            .forEach((name, value) -> claims.put(name, List.of(String.valueOf(value))));
+        return claims;
+      } catch (java.text.ParseException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+    return parameters;
   }
 
   URI refuse(URI request, String error) {
@@ -142,6 +176,7 @@ final class TestProvider implements AutoCloseable {
     map.put("authorization_endpoint", issuer() + "/authorize?tenant=1");
     map.put("token_endpoint", issuer() + "/token");
     map.put("jwks_uri", issuer() + "/keys");
+    map.put("pushed_authorization_request_endpoint", issuer() + "/par");
     map.put("end_session_endpoint", issuer() + "/logout");
     map.put("response_types_supported", List.of("code"));
     map.put("subject_types_supported", List.of("public"));
@@ -156,11 +191,29 @@ final class TestProvider implements AutoCloseable {
     answer(exchange, 200, new JWKSet(keys).toString(true));
   }
 
+  private void servePush(HttpExchange exchange) throws IOException {
+    Map<String, List<String>> form =
+        URLUtils.parseParameters(
+            new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+    lastForm = form;
+    lastAuthorization = exchange.getRequestHeaders().getFirst("Authorization");
+    pushes.incrementAndGet();
+    if (pushError != null || !isClient(exchange, form)) {
+      answer(exchange, 400, "{\"error\":\"" + pushError + "\"}");
+      return;
+    }
+    String reference = "urn:ietf:params:oauth:request_uri:" + UUID.randomUUID();
+    pushed.put(reference, form);
+    answer(exchange, 201, "{\"request_uri\":\"" + reference + "\",\"expires_in\":60}");
+  }
+
   private void serveToken(HttpExchange exchange) throws IOException {
     tokenRequests.incrementAndGet();
     Map<String, List<String>> form =
         URLUtils.parseParameters(
             new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+    lastForm = form;
+    lastAuthorization = exchange.getRequestHeaders().getFirst("Authorization");
     Map<String, List<String>> request = codes.remove(one(form, "code"));
     if (tokenError != null) {
       answer(exchange, 400, "{\"error\":\"" + tokenError + "\"}");
@@ -186,6 +239,9 @@ final class TestProvider implements AutoCloseable {
   }
 
   private boolean isClient(HttpExchange exchange, Map<String, List<String>> form) {
+    if (believesClients) {
+      return true;
+    }
     String header = exchange.getRequestHeaders().getFirst("Authorization");
     if (header == null) {
       return form.containsKey("client_secret")
