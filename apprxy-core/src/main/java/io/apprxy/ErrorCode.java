@@ -81,6 +81,11 @@ public enum ErrorCode {
       403,
       "You may read here at present, but change nothing.",
       "Use another device or network, or ask your administrator."),
+  LOCKED_OUT(
+      "APX-305",
+      429,
+      "Too many sign-ins have failed.",
+      "Try again later; if it was not you, tell your administrator."),
 
   NO_APPLICATION(
       "APX-401", 404, "No application is published at this address.", "Check the address."),

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  *     preferred one first; they are what a provider is asked for
  * @param allowedCombinations each a list of authentication methods that were all used (RFC 8176,
  *     {@code amr})
- * @param authenticationContext Entra's, {@code c1} to {@code c99}, which an Entra tenant is asked
- *     for; or null
+ * @param authenticationContext Entra's, {@code c1} to {@code c99}, which an Entra tenant (whose
+ *     tokens have {@code tid}) is asked for instead of acr values; or null
  */
 public record AuthenticationStrength(
     String displayName,

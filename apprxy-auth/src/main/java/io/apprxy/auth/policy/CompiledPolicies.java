@@ -250,7 +250,7 @@ final class CompiledPolicies {
             outcome,
             outcome == Outcome.SATISFIED ? "what it demands is there" : control.lacks());
     if (outcome != Outcome.SATISFIED) {
-      control.demand(demands, result);
+      control.demand(evaluation, demands, result);
     }
     return result;
   }

@@ -269,7 +269,7 @@ final class CompiledPolicy {
       Outcome outcome = control.test(evaluation);
       if (outcome != Outcome.SATISFIED) {
         PolicyResult result = result(outcome, control.lacks());
-        control.demand(demands, result);
+        control.demand(evaluation, demands, result);
         worst = outcome.compareTo(worst.outcome()) > 0 ? result : worst;
       } else {
         control.hold(evaluation, demands, policy.displayName());
@@ -296,7 +296,7 @@ final class CompiledPolicy {
       return satisfied; // there are session controls only
     }
     PolicyResult result = result(mildest, best.lacks());
-    best.demand(demands, result);
+    best.demand(evaluation, demands, result);
     return result;
   }
 }

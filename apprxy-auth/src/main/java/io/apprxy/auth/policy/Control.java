@@ -5,7 +5,6 @@ import io.apprxy.auth.policy.Decision.Outcome;
 import io.apprxy.auth.policy.Decision.PolicyResult;
 import java.time.Duration;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
 
 /** Something that a policy demands. Immutable. */
 sealed interface Control {
@@ -16,7 +15,7 @@ sealed interface Control {
   String lacks();
 
   /** Adds what is missing to what is demanded. */
-  void demand(Demands demands, PolicyResult result);
+  void demand(Evaluation evaluation, Demands demands, PolicyResult result);
 
   /** Sees to it that what is there is not lost by a sign-in that somebody else demands. */
   default void hold(Evaluation evaluation, Demands demands, String policy) {}
@@ -45,11 +44,12 @@ sealed interface Control {
     }
 
     @Override
-    public void demand(Demands demands, PolicyResult result) {
-      demands.acrValues(strength.acrValues(), result);
-      @Nullable String context = strength.authenticationContext();
-      if (context != null) {
+    public void demand(Evaluation evaluation, Demands demands, PolicyResult result) {
+      String context = strength.authenticationContext();
+      if (context != null && (strength.acrValues().isEmpty() || evaluation.isOfEntra())) {
         demands.context(context, result);
+      } else {
+        demands.acrValues(strength.acrValues(), result);
       }
     }
 
@@ -75,7 +75,7 @@ sealed interface Control {
     }
 
     @Override
-    public void demand(Demands demands, PolicyResult result) {
+    public void demand(Evaluation evaluation, Demands demands, PolicyResult result) {
       demands.context(id, result);
     }
   }
@@ -96,7 +96,7 @@ sealed interface Control {
     }
 
     @Override
-    public void demand(Demands demands, PolicyResult result) {
+    public void demand(Evaluation evaluation, Demands demands, PolicyResult result) {
       demands.maxAge(longest, result);
     }
   }
@@ -109,7 +109,7 @@ sealed interface Control {
     }
 
     @Override
-    public void demand(Demands demands, PolicyResult result) {
+    public void demand(Evaluation evaluation, Demands demands, PolicyResult result) {
       demands.refuse(code, result);
     }
   }

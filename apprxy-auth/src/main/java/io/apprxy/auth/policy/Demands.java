@@ -16,12 +16,6 @@ import org.jspecify.annotations.Nullable;
  * bring, then one sign-in that brings the rest. Not thread-safe.
  */
 class Demands {
-  /**
-   * How much younger a sign-in is asked for than it has to be: a provider whose clock is behind
-   * would take the old one for young enough, and the user would be sent to and fro.
-   */
-  private static final Duration CLOCK_SKEW = Duration.ofSeconds(60);
-
   private static final Demands NOBODY = new Ignored();
 
   private @Nullable Refusal refusal;
@@ -74,8 +68,7 @@ class Demands {
   }
 
   void maxAge(Duration longest, PolicyResult result) {
-    Duration asked = longest.minus(CLOCK_SKEW);
-    maxAge = maxAge == null || asked.compareTo(maxAge) < 0 ? asked : maxAge;
+    maxAge = maxAge == null || longest.compareTo(maxAge) < 0 ? longest : maxAge;
   }
 
   /** Never wins over always. */

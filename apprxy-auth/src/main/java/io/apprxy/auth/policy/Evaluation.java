@@ -140,6 +140,11 @@ final class Evaluation {
     return list("acrs").contains(context);
   }
 
+  /** Whether the issuer is an Entra tenant, which knows contexts but no acr values. */
+  boolean isOfEntra() {
+    return signals.identity().claim("tid") instanceof String;
+  }
+
   private Collection<?> list(String claim) {
     Identity identity = signals.identity();
     return identity.claim(claim) instanceof Collection<?> values ? values : List.of();
