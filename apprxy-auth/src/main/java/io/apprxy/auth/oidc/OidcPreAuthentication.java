@@ -9,6 +9,7 @@ import io.apprxy.PreAuthentication;
 import io.apprxy.Response;
 import io.apprxy.StepUpRequirement;
 import io.apprxy.Verdict;
+import io.apprxy.auth.policy.SignInAttempts;
 import io.apprxy.auth.session.SessionKeys;
 import io.apprxy.auth.session.Sessions;
 import java.time.Clock;
@@ -40,13 +41,14 @@ public final class OidcPreAuthentication implements PreAuthentication {
   private final SignIn signIn;
   private final SignOut signOut;
 
-  private OidcPreAuthentication(List<OidcProvider> settings, Sessions sessions, Clock clock) {
+  private OidcPreAuthentication(
+      List<OidcProvider> settings, Sessions sessions, SignInAttempts attempts, Clock clock) {
     Executor workers = Workers.start();
     Logins logins = new Logins(sessions);
     IdTokenHints hints = new IdTokenHints();
     this.providers = new Providers(settings, clock, workers);
     this.sessions = sessions;
-    this.signIn = new SignIn(sessions, logins, providers, workers, hints, clock);
+    this.signIn = new SignIn(sessions, logins, providers, workers, hints, attempts, clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
   }
 
@@ -148,6 +150,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
     private final OidcClient.Builder client = OidcClient.unnamed();
     private boolean shortForm;
     private @Nullable Sessions sessions;
+    private @Nullable SignInAttempts attempts;
     private @Nullable Clock clock;
 
     private Builder() {}
@@ -228,6 +231,15 @@ public final class OidcPreAuthentication implements PreAuthentication {
       return this;
     }
 
+    /**
+     * Counts what fails, locks out who goes on, and records who signs in. Default: with the
+     * defaults of {@link SignInAttempts#builder}, so that each gateway counts alone.
+     */
+    public Builder attempts(SignInAttempts counter) {
+      attempts = Objects.requireNonNull(counter, "counter");
+      return this;
+    }
+
     /** The time. Default: the clock of the sessions. */
     public Builder clock(Clock time) {
       clock = Objects.requireNonNull(time, "clock");
@@ -248,10 +260,12 @@ public final class OidcPreAuthentication implements PreAuthentication {
                 + " provider(…), make them there");
       }
       Sessions kept = sessions == null ? defaultSessions() : sessions;
+      Clock time = clock == null ? kept.clock() : clock;
       return new OidcPreAuthentication(
           providers.isEmpty() ? List.of(only.client(client).build()) : List.copyOf(providers),
           kept,
-          clock == null ? kept.clock() : clock);
+          attempts == null ? SignInAttempts.builder().clock(time).build() : attempts,
+          time);
     }
 
     private Sessions defaultSessions() {

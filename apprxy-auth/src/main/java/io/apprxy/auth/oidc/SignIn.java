@@ -12,6 +12,7 @@ import io.apprxy.Verdict;
 import io.apprxy.auth.oidc.Logins.Browser;
 import io.apprxy.auth.oidc.Logins.Login;
 import io.apprxy.auth.oidc.Provider.IdToken;
+import io.apprxy.auth.policy.SignInAttempts;
 import io.apprxy.auth.session.Sessions;
 import java.net.URI;
 import java.time.Clock;
@@ -60,6 +61,7 @@ final class SignIn {
   private final Providers providers;
   private final Executor workers;
   private final IdTokenHints hints;
+  private final SignInAttempts attempts;
   private final Clock clock;
 
   SignIn(
@@ -68,12 +70,14 @@ final class SignIn {
       Providers providers,
       Executor workers,
       IdTokenHints hints,
+      SignInAttempts attempts,
       Clock clock) {
     this.sessions = sessions;
     this.logins = logins;
     this.providers = providers;
     this.workers = workers;
     this.hints = hints;
+    this.attempts = attempts;
     this.clock = clock;
   }
 
@@ -203,6 +207,10 @@ final class SignIn {
    * @param identity whose session the request has, or null
    */
   Verdict callback(Exchange exchange, @Nullable Identity identity) {
+    return attempts.guard(exchange, null, () -> answered(exchange, identity));
+  }
+
+  private Verdict answered(Exchange exchange, @Nullable Identity identity) {
     Parameters parameters = Parameters.of(exchange.query());
     Login login = logins.open(exchange, parameters.get("state"));
     Discovery asked = asked(exchange, login);
@@ -216,6 +224,7 @@ final class SignIn {
         // somebody went back, or reloaded: the code is not looked at
         return Verdict.answer(redirect(exchange, login.wish().returnTo()));
       }
+      attempts.replayed(exchange, null);
       throw new GatewayException(ErrorCode.SIGN_IN_FAILED, "this sign-in was completed before");
     }
     OidcClient client = asked.settings().client(login.wish().application());
@@ -307,6 +316,7 @@ final class SignIn {
         sessions.begin(
             exchange, proven.issuer(), proven.subject(), proven.authenticatedAt(), claims);
     hints.keep(identity, token.token());
+    attempts.signedIn(exchange, identity);
     Choice.remember(exchange, provider);
     return Verdict.answer(redirect(exchange, login.wish().returnTo()));
   }

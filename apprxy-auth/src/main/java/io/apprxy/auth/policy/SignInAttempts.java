@@ -6,6 +6,7 @@ import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
+import io.apprxy.Verdict;
 import io.apprxy.cluster.SharedState;
 import io.apprxy.observe.SignInEvent;
 import io.apprxy.observe.SignInEvent.Kind;
@@ -24,7 +25,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -141,6 +144,47 @@ public final class SignInAttempts {
   }
 
   /**
+   * Looks at a proof if the attempt may be made, and counts it if it is refused; not if nobody can
+   * tell, as where a provider does not answer.
+   *
+   * @param user as in {@link #check}
+   */
+  public Verdict guard(Exchange exchange, @Nullable String user, Supplier<Verdict> proof) {
+    CompletableFuture<Void> mayTry = check(exchange, user).toCompletableFuture();
+    return mayTry.isDone() && !mayTry.isCompletedExceptionally()
+        ? watched(exchange, user, proof)
+        : Verdict.later(mayTry.thenApply(unused -> watched(exchange, user, proof)));
+  }
+
+  private Verdict watched(Exchange exchange, @Nullable String user, Supplier<Verdict> proof) {
+    try {
+      Verdict verdict = proof.get();
+      return verdict instanceof Verdict.Later later
+          ? Verdict.later(
+              later
+                  .outcome()
+                  .whenComplete((unused, failure) -> countRefusal(exchange, user, failure)))
+          : verdict;
+    } catch (GatewayException e) {
+      countRefusal(exchange, user, e);
+      throw e;
+    }
+  }
+
+  private void countRefusal(Exchange exchange, @Nullable String user, @Nullable Throwable failure) {
+    Throwable cause =
+        failure instanceof CompletionException && failure.getCause() != null
+            ? failure.getCause()
+            : failure;
+    if (cause instanceof GatewayException refusal
+        && (refusal.code().status() == 401
+            || refusal.code().status() == 403
+            || refusal.code() == ErrorCode.PROVIDER_INVALID)) {
+      failed(exchange, user, refusal);
+    }
+  }
+
+  /**
    * To be told of a proof that was refused.
    *
    * @param user whom it named; null if nobody
@@ -194,11 +238,12 @@ public final class SignInAttempts {
   }
 
   /**
-   * To be told of a proof that was used before: a token, a code, or a signed request. It counts as
-   * a failure, too.
+   * To be told of a proof that was used before, beside its failure: of a token, a code, or a signed
+   * request.
+   *
+   * @param user whom it named; null if nobody
    */
-  public void replayed(Exchange exchange, @Nullable String user, GatewayException refusal) {
-    failed(exchange, user, refusal);
+  public void replayed(Exchange exchange, @Nullable String user) {
     count("replay-" + Who.of(exchange, user).address())
         .thenAccept(times -> suspectAt(exchange, user, "token-replay", "address", times, 1));
   }

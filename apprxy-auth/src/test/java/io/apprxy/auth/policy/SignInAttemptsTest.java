@@ -1,12 +1,14 @@
 package io.apprxy.auth.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Response;
+import io.apprxy.Verdict;
 import io.apprxy.auth.TestClock;
 import io.apprxy.auth.TestExchange;
 import io.apprxy.cluster.SharedState;
@@ -20,7 +22,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 class SignInAttemptsTest {
@@ -138,20 +142,82 @@ class SignInAttemptsTest {
   }
 
   @Test
-  void proofThatWasUsedBefore_isSuspectedAtOnce_andIsAFailure() {
-    attempts.replayed(from(OFFICE), user("alice"), refusal());
+  void proofThatWasUsedBefore_isSuspectedAtOnce() {
+    attempts.replayed(from(OFFICE), user("alice"));
 
     assertThat(patterns()).containsExactly("token-replay of address: 1");
-    assertThat(events)
-        .anySatisfy(
-            event -> {
-              assertThat(event.kind()).isEqualTo(Kind.SIGN_IN_FAILED);
-              assertThat(event.code()).isEqualTo("APX-202");
-              assertThat(event.issuer()).isEqualTo("https://issuer.test");
-              assertThat(event.subject()).isEqualTo("alice");
-              assertThat(event.clientAddress()).isEqualTo(OFFICE);
-              assertThat(event.application()).isEqualTo("wiki");
-            });
+  }
+
+  @Test
+  void failure_isRecorded_withItsCode() {
+    fail(1, OFFICE, "alice");
+
+    assertThat(events).hasSize(1);
+    SignInEvent event = events.poll();
+    assertThat(event.kind()).isEqualTo(Kind.SIGN_IN_FAILED);
+    assertThat(event.code()).isEqualTo("APX-202");
+    assertThat(event.issuer()).isEqualTo("https://issuer.test");
+    assertThat(event.subject()).isEqualTo("alice");
+    assertThat(event.clientAddress()).isEqualTo(OFFICE);
+    assertThat(event.application()).isEqualTo("wiki");
+  }
+
+  @Test
+  void guard_countsWhatIsRefused_atOnceOrLater_andThenLooksAtNoProof() {
+    AtomicInteger looked = new AtomicInteger();
+    for (int i = 0; i < 10; i++) {
+      boolean later = i % 2 == 0;
+      Supplier<Verdict> proof =
+          () -> {
+            looked.incrementAndGet();
+            if (later) {
+              return Verdict.later(CompletableFuture.failedFuture(refusal()));
+            }
+            throw refusal();
+          };
+      assertThatThrownBy(() -> await(attempts.guard(from(OFFICE), user("alice"), proof)))
+          .hasMessageContaining("APX-202");
+    }
+
+    assertThatThrownBy(
+            () ->
+                await(
+                    attempts.guard(
+                        from(OFFICE),
+                        user("alice"),
+                        () -> {
+                          looked.incrementAndGet();
+                          return Verdict.proceed();
+                        })))
+        .hasMessageContaining("APX-305");
+    assertThat(looked).hasValue(10);
+    assertThat(attempts.guard(from(OFFICE), user("bob"), Verdict::proceed))
+        .isEqualTo(Verdict.proceed());
+  }
+
+  /** It says nothing about who asks. */
+  @Test
+  void guard_countsNot_whatNobodyCanTell() {
+    for (int i = 0; i < 50; i++) {
+      assertThatThrownBy(
+          () ->
+              await(
+                  attempts.guard(
+                      from(OFFICE),
+                      user("alice"),
+                      () -> {
+                        throw new GatewayException(ErrorCode.PROVIDER_UNAVAILABLE, "down");
+                      })));
+    }
+
+    assertThat(events).isEmpty();
+    assertMayTry(OFFICE, "alice");
+  }
+
+  private static Verdict await(Verdict verdict) throws Exception {
+    return verdict instanceof Verdict.Later later
+        ? later.outcome().toCompletableFuture().get()
+        : verdict;
   }
 
   @Test
