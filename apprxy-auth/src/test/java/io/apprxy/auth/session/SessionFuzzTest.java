@@ -68,9 +68,18 @@ class SessionFuzzTest {
     Identity found = SESSIONS.find(exchange(jar));
     if (found != null) {
       Map<String, String> whole = found.subject().equals("alice") ? ALICE : BOB;
-      assertThat(jar).containsAllEntriesOf(whole);
+      assertThat(joined(jar)).isEqualTo(joined(whole));
       assertThat(found.groups()).hasSize(GROUPS);
     }
+  }
+
+  private static String joined(Map<String, String> jar) {
+    String first = jar.get(COOKIE);
+    StringBuilder joined = new StringBuilder(first.substring(3));
+    for (int i = 1; i < first.charAt(1) - '0'; i++) {
+      joined.append(jar.get(COOKIE + "-" + i));
+    }
+    return joined.toString();
   }
 
   private static Map<String, String> signIn(String subject) {
