@@ -64,6 +64,11 @@ public enum ErrorCode {
 
   SESSION_ENDED(
       "APX-209", 401, "Your session has ended while this was under way.", "Sign in again."),
+  SESSIONS_UNKNOWN(
+      "APX-210",
+      503,
+      "It cannot be found out at present whether your session is still valid.",
+      "Try again in a moment; the operator should check the state that gateways share."),
 
   NOT_ASSIGNED(
       "APX-301",

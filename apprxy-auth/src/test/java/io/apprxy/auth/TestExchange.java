@@ -29,6 +29,7 @@ public class TestExchange implements Exchange {
   private final List<Response.Header> responseHeaders = new ArrayList<>();
   private Identity identity;
   private BooleanSupplier stands = () -> true;
+  private long received;
   private byte[] body = {};
   private List<X509Certificate> certificates = List.of();
   private String clientAddress = "127.0.0.1";
@@ -125,6 +126,16 @@ public class TestExchange implements Exchange {
   /** Whether whoever vouched for the identity still does. */
   public boolean identityStands() {
     return stands.getAsBoolean();
+  }
+
+  /** The client sends so many bytes more. */
+  public void receive(long bytes) {
+    received += bytes;
+  }
+
+  @Override
+  public long bytesReceived() {
+    return received;
   }
 
   /** The same request with a body. */

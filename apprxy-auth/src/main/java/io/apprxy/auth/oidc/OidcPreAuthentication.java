@@ -65,9 +65,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
         == Application.ExternalAuthentication.PASSTHROUGH) {
       return Verdict.proceed();
     }
-    Identity identity = find(exchange);
-    if (identity != null) {
-      exchange.identify(identity);
+    if (sessions.identify(exchange, identity -> providers.of(identity, exchange) != null)) {
       return Verdict.proceed();
     }
     Wish wish = Wish.of(ReturnTo.of(exchange));
@@ -84,15 +82,6 @@ public final class OidcPreAuthentication implements PreAuthentication {
   @Override
   public void check(Application application) {
     providers.check(application);
-  }
-
-  /**
-   * Whoever signed in with a provider that counts for the application; a session that another one
-   * vouched for, on the same host or with the same keys, is none.
-   */
-  private @Nullable Identity find(Exchange exchange) {
-    Identity identity = sessions.find(exchange);
-    return identity != null && providers.of(identity, exchange) != null ? identity : null;
   }
 
   /** Whose session this is, whichever application of the host it counts for. */

@@ -314,7 +314,12 @@ final class SignIn {
     }
     Identity identity =
         sessions.begin(
-            exchange, proven.issuer(), proven.subject(), proven.authenticatedAt(), claims);
+            exchange,
+            proven.issuer(),
+            proven.subject(),
+            proven.authenticatedAt(),
+            told.getIssueTime().toInstant(), // the verifier demands it
+            claims);
     hints.keep(identity, token.token());
     attempts.signedIn(exchange, identity);
     Choice.remember(exchange, provider);

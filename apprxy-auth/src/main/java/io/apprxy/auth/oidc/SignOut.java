@@ -1,13 +1,17 @@
 package io.apprxy.auth.oidc;
 
 import com.nimbusds.jwt.JWT;
+import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
+import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Response;
 import io.apprxy.Verdict;
 import io.apprxy.auth.session.Sessions;
 import java.net.URI;
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -15,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 final class SignOut {
   static final String PATH = Exchange.RESERVED_PREFIX + "sign-out";
   static final String DONE = Exchange.RESERVED_PREFIX + "signed-out";
+
+  private static final Duration RECORD_TIMEOUT = Duration.ofSeconds(5);
 
   private final Sessions sessions;
   private final Logins logins;
@@ -33,7 +39,7 @@ final class SignOut {
     if (!isOwnWish(exchange)) {
       return Verdict.answer(Pages.askToSignOut());
     }
-    sessions.end(exchange);
+    CompletableFuture<Void> ended = sessions.end(exchange).toCompletableFuture();
     logins.forget(exchange);
     Choice.forget(exchange);
     JWT token = hints.take(identity);
@@ -41,20 +47,43 @@ final class SignOut {
     URI done = URI.create(exchange.origin() + DONE);
     Discovery vouched = whoseSession(exchange, identity);
     if (vouched == null) {
-      return Verdict.answer(seeOther(done));
+      return Verdict.later(known(ended).thenApply(told -> Verdict.answer(seeOther(done))));
     }
     String client =
         identity != null && identity.claim("aud") instanceof String began
             ? began
             : vouched.settings().client(exchange.application().id()).id().getValue();
     return Verdict.later(
-        vouched
-            .provider()
-            .orTimeout(vouched.settings().timeout().toMillis(), TimeUnit.MILLISECONDS)
+        known(ended)
+            .thenCompose(
+                told ->
+                    vouched
+                        .provider()
+                        .orTimeout(vouched.settings().timeout().toMillis(), TimeUnit.MILLISECONDS))
             .thenApply(provider -> provider.logoutRequest(client, done, token, hint))
             // The session here has ended; that the provider is down must not look otherwise.
-            .exceptionally(failed -> null)
+            .exceptionally(SignOut::unlessUnknown)
             .thenApply(logout -> Verdict.answer(seeOther(logout == null ? done : logout))));
+  }
+
+  /** Who was told that they are signed out, and are so at one gateway only, would leave. */
+  private static CompletableFuture<Void> known(CompletableFuture<Void> ended) {
+    return ended
+        .copy()
+        .orTimeout(RECORD_TIMEOUT.toSeconds(), TimeUnit.SECONDS)
+        .exceptionally(
+            failed -> {
+              throw new GatewayException(
+                  ErrorCode.SESSIONS_UNKNOWN, "other gateways could not be told", failed);
+            });
+  }
+
+  private static @Nullable URI unlessUnknown(Throwable failed) {
+    if (failed.getCause() instanceof GatewayException known
+        && known.code() == ErrorCode.SESSIONS_UNKNOWN) {
+      throw known;
+    }
+    return null;
   }
 
   /** Without a session, the provider may have one still, if it is clear which provider. */

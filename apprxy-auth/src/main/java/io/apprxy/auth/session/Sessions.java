@@ -6,20 +6,36 @@ import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
+import io.apprxy.auth.session.Standing.Activity;
+import io.apprxy.cluster.SharedState;
+import io.apprxy.observe.SignInEvent;
+import io.apprxy.observe.SignInEvent.Kind;
+import io.apprxy.observe.SignInLog;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The sessions of signed-in users. A session lives in an encrypted cookie, which only the browser
- * keeps; the gateway remembers just those that ended before their time. Thread-safe.
+ * keeps; the gateways remember just those that ended before their time, in a {@link SharedState}.
+ * Thread-safe; never blocks.
+ *
+ * <p>However a session ends, its requests that are open end with it, within a second on a gateway
+ * and within five on all that share the state. What a user sends, on a WebSocket too, keeps the
+ * session from getting idle; what they receive does not.
  */
 public final class Sessions {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.session");
@@ -32,28 +48,39 @@ public final class Sessions {
 
   private final Builder settings;
   private final Seal seal;
-  private final Duration refreshAfter;
+  private final long refreshAfter;
+  private final long idle;
+  private final long absolute;
 
   /** So that a cookie is decrypted once. */
   private final Cache<Fingerprint, Session> opened;
 
   private final ClaimsPool pool = new ClaimsPool();
 
-  private final Cache<String, Boolean> ended;
+  private final EndedSessions ended;
 
-  private record Session(
-      Identity identity, String authority, boolean persistent, Instant begun, Instant seen) {}
+  /** Of sessions that have requests open for a while, by id. */
+  private final Cache<String, Activity> active;
 
   private Sessions(Builder settings) {
     this.settings = settings;
-    this.refreshAfter = settings.idleLifetime.dividedBy(10);
+    this.refreshAfter = settings.idleLifetime.dividedBy(10).toMillis();
+    this.idle = settings.idleLifetime.toMillis();
+    this.absolute = settings.absoluteLifetime.toMillis();
     this.seal = new Seal(settings.keys, "session", settings.clock);
     this.opened = Caffeine.newBuilder().maximumSize(settings.cacheSize).build();
-    this.ended =
+    this.active =
         Caffeine.newBuilder()
-            .maximumSize(1_000_000)
-            .expireAfterWrite(settings.absoluteLifetime)
+            .maximumSize(settings.cacheSize)
+            .expireAfterAccess(settings.idleLifetime)
             .build();
+    this.ended =
+        new EndedSessions(
+            settings.state,
+            settings.clock,
+            settings.absoluteLifetime,
+            settings.staleAfter,
+            EndedSessions.MAX);
   }
 
   /** A builder with the defaults. */
@@ -71,53 +98,219 @@ public final class Sessions {
     return settings.clock;
   }
 
+  /** What gateways know in common, beside which sessions ended: tokens that were used. */
+  public SharedState state() {
+    return settings.state;
+  }
+
   /**
    * Who the request's session belongs to; null if it has none that is valid here and now. Keeps it
    * from getting idle.
+   *
+   * @throws GatewayException {@link ErrorCode#SESSIONS_UNKNOWN} if it has one, and the state that
+   *     tells which have ended is out of reach
    */
   public @Nullable Identity find(Exchange exchange) {
-    Session session = session(exchange);
-    if (session == null) {
-      return null;
-    }
-    Instant now = settings.clock.instant();
-    if (Duration.between(session.seen(), now).compareTo(refreshAfter) > 0) {
-      write(
-          exchange,
-          new Session(
-              session.identity(), session.authority(), session.persistent(), session.begun(), now));
-    }
-    return session.identity();
+    Session session = used(exchange);
+    return session == null ? null : session.identity();
   }
 
-  /** Begins a session with a new id, whatever the browser sent. */
+  /**
+   * Identifies the request by its session, if it has one that is valid and counts; then it stands
+   * until the session ends, in whatever way.
+   *
+   * @param counts whether the session of this identity counts for the request
+   * @return whether the request was identified
+   * @throws GatewayException as {@link #find} does
+   */
+  public boolean identify(Exchange exchange, Predicate<Identity> counts) {
+    Session session = used(exchange);
+    if (session == null || !counts.test(session.identity())) {
+      return false;
+    }
+    exchange.identify(session.identity(), new Standing(this, session, exchange, now()));
+    return true;
+  }
+
+  /**
+   * Begins a session with a new id, whatever the browser sent.
+   *
+   * @param proven when the provider said who the user is, by the provider's clock: what it says
+   *     later ends the session, though it may come before the session begins
+   */
   public Identity begin(
       Exchange exchange,
       String issuer,
       String subject,
       Instant authenticatedAt,
+      Instant proven,
       Map<String, Object> claims) {
-    Instant now = settings.clock.instant();
+    long now = now();
     Identity identity =
         new Identity(issuer, subject, UUID.randomUUID().toString(), authenticatedAt, claims);
-    write(
-        exchange,
+    Session session =
         new Session(
-            identity, exchange.authority(), exchange.application().persistentCookie(), now, now));
+            identity,
+            exchange.authority(),
+            exchange.application().persistentCookie(),
+            proven.toEpochMilli(),
+            now,
+            now,
+            SessionsOf.marks(identity));
+    if (ended.has(session)) {
+      throw new GatewayException(
+          ErrorCode.SESSION_ENDED, "the provider ended the session before it began");
+    }
+    write(exchange, session);
     return identity;
   }
 
-  /** Ends the session of the request: also for whoever has a copy of its cookie. */
-  public void end(Exchange exchange) {
-    Session session = session(exchange);
-    if (session != null) {
-      ended.put(session.identity().sessionId(), true);
-    }
+  // ---- ending
+
+  /**
+   * Ends the session of the request: also for whoever has a copy of its cookie. Completes when
+   * every gateway knows, or will find out; exceptionally if the state is out of reach.
+   */
+  public CompletionStage<Void> end(Exchange exchange) {
     for (int i = 0; i < MAX_CHUNKS; i++) {
       if (exchange.cookie(name(i)) != null) {
         exchange.addResponseHeader("Set-Cookie", cookie(name(i), "", 0L));
       }
     }
+    Session session = session(exchange);
+    if (session == null) {
+      return CompletableFuture.completedFuture(null);
+    }
+    Identity identity = session.identity();
+    record(
+        Kind.SIGNED_OUT,
+        exchange,
+        identity.issuer(),
+        identity.subject(),
+        identity.name(),
+        Map.of("reason", "sign-out"));
+    return end(SessionsOf.session(identity.sessionId()).marks(), 0);
+  }
+
+  /**
+   * Ends sessions that began until now, on every gateway that shares the state: for administrators,
+   * and for whatever learns that a user, or a device, is to be let in no more. A user who can still
+   * sign in at the provider may begin a new one.
+   *
+   * @param reason for the event that is recorded: a few words
+   * @return completes when every gateway knows, or will find out; exceptionally if the state is out
+   *     of reach: then they ended on this gateway only
+   */
+  public CompletionStage<Void> end(SessionsOf whose, String reason) {
+    return end(whose, Instant.EPOCH, reason);
+  }
+
+  /**
+   * Ends sessions, also of users who are still on their way here.
+   *
+   * @param provenUntil when the provider said that they end, by its clock: sessions that begin
+   *     later, but with a token from before, end as well
+   * @param reason as in {@link #end(SessionsOf, String)}
+   * @return as in {@link #end(SessionsOf, String)}
+   */
+  public CompletionStage<Void> end(SessionsOf whose, Instant provenUntil, String reason) {
+    Objects.requireNonNull(reason, "reason");
+    record(
+        Kind.SESSION_ENDED,
+        null,
+        whose.issuer(),
+        whose.subject(),
+        null,
+        Map.of("reason", reason, "whose", whose.kind()));
+    return end(whose.marks(), provenUntil.toEpochMilli());
+  }
+
+  private CompletionStage<Void> end(LongStream marks, long provenUntil) {
+    return ended
+        .end(marks, provenUntil)
+        .whenComplete(
+            (done, failed) -> {
+              if (failed != null) {
+                LOG.error("Sessions ended here, but other gateways could not be told", failed);
+              }
+            });
+  }
+
+  /**
+   * Has somebody told when sessions end, here or on another gateway, so that what they keep for
+   * them is dropped: tokens, tickets, assertions. Not told are sessions that expire.
+   *
+   * @param listener gets what tells whether a session, of this identity, is among them; called on
+   *     any thread, must not block, and what it throws is logged
+   */
+  public void whenEnded(Consumer<Predicate<Identity>> listener) {
+    ended.listen(Objects.requireNonNull(listener, "listener"));
+  }
+
+  private void record(
+      Kind kind,
+      @Nullable Exchange exchange,
+      @Nullable String issuer,
+      @Nullable String subject,
+      @Nullable String user,
+      Map<String, String> details) {
+    try {
+      settings.signInLog.record(
+          new SignInEvent(
+              settings.clock.instant(),
+              kind,
+              exchange == null ? null : exchange.id(),
+              exchange == null ? null : exchange.application().id(),
+              issuer,
+              subject,
+              user,
+              exchange == null ? null : exchange.clientAddress(),
+              null,
+              List.of(),
+              details));
+    } catch (RuntimeException e) {
+      LOG.error("an event could not be recorded", e);
+    }
+  }
+
+  // ---- what is valid
+
+  long now() {
+    return settings.clock.millis();
+  }
+
+  /**
+   * Whether a session is valid still.
+   *
+   * @param lastUsed of which it is idle since
+   */
+  boolean stands(Session session, long lastUsed) {
+    long now = now();
+    return now < session.begun() + absolute
+        && now < Math.max(session.seen(), lastUsed) + idle
+        && !ended.has(session);
+  }
+
+  /** What all requests of the session on this gateway share. */
+  Activity activity(Session session, long since) {
+    Activity shared = active.get(session.identity().sessionId(), id -> new Activity(since));
+    shared.at(since);
+    return shared;
+  }
+
+  private @Nullable Session used(Exchange exchange) {
+    Session session = session(exchange);
+    if (session != null) {
+      long now = now();
+      Activity activity = active.getIfPresent(session.identity().sessionId());
+      if (activity != null) {
+        activity.at(now);
+      }
+      if (now - session.seen() > refreshAfter) {
+        write(exchange, session.seenAt(now));
+      }
+    }
+    return session;
   }
 
   private @Nullable Session session(Exchange exchange) {
@@ -134,12 +327,10 @@ public final class Sessions {
       }
       opened.put(fingerprint, session);
     }
-    Instant now = settings.clock.instant();
+    Activity activity = active.getIfPresent(session.identity().sessionId());
     boolean valid =
         session.authority().equals(exchange.authority())
-            && now.isBefore(session.begun().plus(settings.absoluteLifetime))
-            && now.isBefore(session.seen().plus(settings.idleLifetime))
-            && ended.getIfPresent(session.identity().sessionId()) == null;
+            && stands(session, activity == null ? 0 : activity.last());
     return valid ? session : null;
   }
 
@@ -167,8 +358,7 @@ public final class Sessions {
   }
 
   private void write(Exchange exchange, Session session) {
-    Duration left =
-        Duration.between(settings.clock.instant(), session.begun().plus(settings.absoluteLifetime));
+    Duration left = Duration.ofMillis(session.begun() + absolute - now());
     String value = seal.seal(values(session), left);
     int count = (value.length() + CHUNK - 1) / CHUNK;
     if (count > MAX_CHUNKS) {
@@ -212,8 +402,9 @@ public final class Sessions {
     values.put("claims", identity.claims());
     values.put("host", session.authority());
     values.put("keep", session.persistent());
-    values.put("begun", session.begun().getEpochSecond());
-    values.put("seen", session.seen().getEpochSecond());
+    values.put("proven", session.proven());
+    values.put("begun", session.begun());
+    values.put("seen", session.seen());
     return values;
   }
 
@@ -229,14 +420,16 @@ public final class Sessions {
               pool.share(read(values, "iss", String.class)),
               read(values, "sub", String.class),
               read(values, "sid", String.class),
-              instant(values, "at"),
+              Instant.ofEpochSecond(number(values, "at")),
               pool.compact(read(values, "claims", Map.class)));
       return new Session(
           identity,
           pool.share(read(values, "host", String.class)),
           read(values, "keep", Boolean.class),
-          instant(values, "begun"),
-          instant(values, "seen"));
+          number(values, "proven"),
+          number(values, "begun"),
+          number(values, "seen"),
+          SessionsOf.marks(identity));
     } catch (IllegalArgumentException e) {
       LOG.warn("a session was sealed by a version of apprxy that writes other sessions");
       return null;
@@ -251,8 +444,8 @@ public final class Sessions {
     return type.cast(value);
   }
 
-  private static Instant instant(Map<String, Object> values, String name) {
-    return Instant.ofEpochSecond(read(values, name, Number.class).longValue());
+  private static long number(Map<String, Object> values, String name) {
+    return read(values, name, Number.class).longValue();
   }
 
   /** Which requests from other sites carry the session (RFC 6265bis §5.6.7). */
@@ -279,10 +472,17 @@ public final class Sessions {
     private SameSite sameSite = SameSite.LAX;
     private long cacheSize = 10_000;
     private Clock clock = Clock.systemUTC();
+    private SharedState state = SharedState.inMemory();
+    private Duration staleAfter = Duration.ofMinutes(1);
+    private SignInLog signInLog = SignInLog.json();
 
     private Builder() {}
 
-    /** The keys of the cookies. Default: a random one, so that sessions end with the process. */
+    /**
+     * The keys of the cookies. Sessions outlive the process with keys that do: then give {@link
+     * #state} one that does, too, or sessions that ended would be valid again. Default: a random
+     * one, so that sessions end with the process.
+     */
     public Builder keys(SessionKeys with) {
       keys = Objects.requireNonNull(with, "with");
       return this;
@@ -294,7 +494,10 @@ public final class Sessions {
       return this;
     }
 
-    /** How long after its last request a session ends; measured to a tenth. Default: 1 hour. */
+    /**
+     * How long after its last request, or what it last sent on an open one, a session ends;
+     * measured to a tenth. Default: 1 hour.
+     */
     public Builder idleLifetime(Duration lifetime) {
       idleLifetime = positive("idleLifetime", lifetime);
       return this;
@@ -315,6 +518,30 @@ public final class Sessions {
         throw new IllegalArgumentException("cacheSize must be at least 1: " + sessions);
       }
       cacheSize = sessions;
+      return this;
+    }
+
+    /**
+     * Where it is kept which sessions ended, and what is told to other gateways with the same keys.
+     * Default: {@link SharedState#inMemory()}.
+     */
+    public Builder state(SharedState shared) {
+      state = Objects.requireNonNull(shared, "shared");
+      return this;
+    }
+
+    /**
+     * How long the state may be out of reach. Then requests with a session are refused ({@link
+     * ErrorCode#SESSIONS_UNKNOWN}), as nobody knows whether it ended. Default: 1 minute.
+     */
+    public Builder staleAfter(Duration time) {
+      staleAfter = positive("staleAfter", time);
+      return this;
+    }
+
+    /** Gets one event per sign-out, and per other ending. Default: {@link SignInLog#json()}. */
+    public Builder signInLog(SignInLog log) {
+      signInLog = Objects.requireNonNull(log, "log");
       return this;
     }
 

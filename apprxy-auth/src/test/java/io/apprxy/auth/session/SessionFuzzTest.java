@@ -91,6 +91,7 @@ class SessionFuzzTest {
         "https://issuer.test",
         subject,
         SESSIONS.clock().instant(),
+        SESSIONS.clock().instant(),
         Map.of("groups", groups));
     Map<String, String> jar = new HashMap<>();
     for (Response.Header header : exchange.responseHeaders()) {

@@ -57,6 +57,7 @@ class SessionMemoryIT {
         "https://login.example/6b1d3bd4-9fd3-4b0e-a1fb-6d8bbd7d1c55/v2.0",
         uuid("subject", user),
         Instant.now(),
+        Instant.now(),
         claims(user));
     Map<String, String> cookies = new HashMap<>();
     signIn

@@ -226,7 +226,7 @@ class SessionsTest {
   @Test
   void cookie_isOutOfReachOfScriptsOtherHostsAndOtherSites() {
     TestExchange signIn = exchange();
-    sessions.begin(signIn, "https://issuer.test", "4711", clock.instant(), CLAIMS);
+    sessions.begin(signIn, "https://issuer.test", "4711", clock.instant(), clock.instant(), CLAIMS);
 
     assertThat(setCookies(signIn).get(0))
         .startsWith(COOKIE + "=")
@@ -237,7 +237,7 @@ class SessionsTest {
   void cookie_hasTheSameSiteThatWasAskedFor() {
     Sessions strict = Sessions.builder().sameSite(Sessions.SameSite.STRICT).build();
     TestExchange signIn = exchange();
-    strict.begin(signIn, "https://issuer.test", "4711", clock.instant(), CLAIMS);
+    strict.begin(signIn, "https://issuer.test", "4711", clock.instant(), clock.instant(), CLAIMS);
 
     assertThat(setCookies(signIn).get(0)).endsWith("SameSite=Strict");
   }
@@ -331,7 +331,9 @@ class SessionsTest {
 
   private Identity begin(Map<String, Object> claims) {
     TestExchange signIn = exchange();
-    Identity begun = sessions.begin(signIn, "https://issuer.test", "4711", clock.instant(), claims);
+    Identity begun =
+        sessions.begin(
+            signIn, "https://issuer.test", "4711", clock.instant(), clock.instant(), claims);
     store(signIn);
     return begun;
   }
