@@ -6,8 +6,8 @@ import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.util.regex.Pattern;
 
-/** Where a sign-on writes: the headers of one request. */
-record OriginHeaders(HeaderMap headers) implements OriginRequest {
+/** Where a sign-on writes: the headers of one request. For the engine. */
+public record OriginHeaders(HeaderMap headers) implements OriginRequest {
   /** RFC 9110 §5.6.2. */
   private static final Pattern TOKEN = Pattern.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+");
 

@@ -56,6 +56,18 @@ public final class RequestHeaders {
     removeIf(headers, METHOD_OVERRIDES::contains);
   }
 
+  /**
+   * In the application's own server: removes what only the gateway may say, and its cookies. What
+   * is hop-by-hop concerns that server, and stays.
+   *
+   * @param identityHeaders the names that the application takes an identity from, in any spelling
+   */
+  public static void toApplication(HeaderMap headers, Set<String> identityHeaders) {
+    removeIf(headers, HeaderNames::isInternalFolded);
+    identityHeaders.forEach(name -> remove(headers, name));
+    GatewayCookies.removeFromRequest(headers);
+  }
+
   /** Removes every header that an origin could take for this name. */
   public static void remove(HeaderMap headers, String name) {
     removeIf(headers, HeaderNames.fold(name)::equals);
