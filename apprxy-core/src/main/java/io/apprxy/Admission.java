@@ -33,7 +33,7 @@ public final class Admission {
 
   /** Decides whether they may; to be asked after {@link #authenticate} let the request proceed. */
   public Verdict authorize(Exchange exchange) {
-    if (exchange.isReserved()) {
+    if (exchange.isReserved() || isMetadata(exchange)) {
       throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
     }
     if (exchange.passesThrough()) {
@@ -43,6 +43,13 @@ public final class Admission {
       throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
     }
     return accessPolicy.authorize(exchange);
+  }
+
+  /** What an application tells API clients is the gateway's, too, and may be outside its path. */
+  private static boolean isMetadata(Exchange exchange) {
+    Application application = exchange.application();
+    return application.bearerTokens() != null
+        && exchange.path().equals(application.resourceMetadataPath());
   }
 
   /** What a {@link Verdict.StepUp} becomes: an answer, or one later; never that it proceeds. */

@@ -71,6 +71,8 @@ import org.jspecify.annotations.Nullable;
  *     identity. Default: none
  * @param corsConfigurations which pages of other origins may use which part by script; where there
  *     is none, that is up to the origin. Default: none
+ * @param bearerTokens which access tokens of native and service clients count; null if none does:
+ *     then {@code Authorization} is the origin's affair. Default: null
  */
 public record Application(
     String id,
@@ -102,7 +104,8 @@ public record Application(
     List<AuthenticationContext> authenticationContexts,
     List<String> identityProviders,
     List<PassthroughPath> passthroughPaths,
-    List<CorsConfiguration> corsConfigurations) {
+    List<CorsConfiguration> corsConfigurations,
+    @Nullable BearerTokens bearerTokens) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -241,6 +244,11 @@ public record Application(
           "corsConfigurations",
           "must be for a part of the application: " + cors.resource());
     }
+    require(
+        externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION || bearerTokens == null,
+        id,
+        "bearerTokens",
+        "would have no effect: externalAuthentication is PASSTHROUGH");
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -565,6 +573,24 @@ public record Application(
     return found;
   }
 
+  /**
+   * How clients of its API name the application (RFC 9728 §1.2): the external URL without the slash
+   * at its end.
+   */
+  public String resource() {
+    String url = externalUrl.toString();
+    return url.substring(0, url.length() - 1);
+  }
+
+  /**
+   * The path of what it tells those clients (RFC 9728 §3.1); answered by the gateway if the
+   * application takes bearer tokens.
+   */
+  public String resourceMetadataPath() {
+    String path = externalUrl.getRawPath();
+    return BearerTokens.METADATA_PATH + path.substring(0, path.length() - 1);
+  }
+
   /** Whether a path is another, or below it at the end of a segment. */
   static boolean isPrefix(String prefix, String path) {
     return path.startsWith(prefix)
@@ -691,6 +717,7 @@ public record Application(
     private Duration stallTimeout = Duration.ofMinutes(1);
     private final List<PassthroughPath> passthroughPaths = new ArrayList<>();
     private final List<CorsConfiguration> corsConfigurations = new ArrayList<>();
+    private @Nullable BearerTokens bearerTokens;
     private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
     private List<String> identityProviders = List.of();
 
@@ -940,6 +967,12 @@ public record Application(
       return this;
     }
 
+    /** See {@link Application#bearerTokens()}. Default: no token counts. */
+    public Builder bearerTokens(BearerTokens settings) {
+      bearerTokens = Objects.requireNonNull(settings, "settings");
+      return this;
+    }
+
     /**
      * The application.
      *
@@ -978,7 +1011,8 @@ public record Application(
           authenticationContexts,
           identityProviders,
           passthroughPaths,
-          corsConfigurations);
+          corsConfigurations,
+          bearerTokens);
     }
   }
 }

@@ -86,6 +86,12 @@ final class ApplicationJson {
         }
       }
     }
+    if (whole.path("bearerTokens") instanceof ObjectNode tokens) {
+      ObjectNode complete = MAPPER.valueToTree(BearerTokens.forAudiences("any").build());
+      complete.remove("audiences");
+      lay(tokens, complete);
+      whole.set("bearerTokens", complete);
+    }
     for (JsonNode context : whole.path("authenticationContexts")) {
       if (context instanceof ObjectNode object && !object.has("methods")) {
         object.putArray("methods");

@@ -69,6 +69,21 @@ public enum ErrorCode {
       503,
       "It cannot be found out at present whether your session is still valid.",
       "Try again in a moment; the operator should check the state that gateways share."),
+  ACCESS_TOKEN_REFUSED(
+      "APX-215",
+      401,
+      "The access token of this request is not accepted.",
+      "Get a new one for this application, and send it in the Authorization header."),
+  SCOPE_MISSING(
+      "APX-216",
+      403,
+      "The access token lacks a scope that this application needs.",
+      "Ask for the scope when you get the token: the WWW-Authenticate header names it."),
+  CREDENTIALS_AMBIGUOUS(
+      "APX-217",
+      400,
+      "It is in doubt which access token this request is made with.",
+      "Send one token, in one Authorization header."),
 
   NOT_ASSIGNED(
       "APX-301",

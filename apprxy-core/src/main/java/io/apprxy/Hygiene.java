@@ -73,6 +73,8 @@ final class Hygiene {
     RequestHeaders.clean(headers, identityHeaders);
     if (exchange.passesThrough()) {
       RequestHeaders.keepMethod(headers);
+    } else if (!forwardsTokens(exchange.application())) {
+      RequestHeaders.removeTokens(headers);
     }
     ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
     headers.put(Headers.HOST, exchange.authority());
@@ -80,6 +82,12 @@ final class Hygiene {
     if (upgrade != null) {
       headers.put(Forwarder.UPGRADE, upgrade);
     }
+  }
+
+  /** Where the gateway takes no tokens itself, they are for the origin. */
+  private static boolean forwardsTokens(Application application) {
+    BearerTokens tokens = application.bearerTokens();
+    return tokens == null || tokens.forward();
   }
 
   /** The protocol to switch to, if the application allows it and its origin can. */

@@ -201,6 +201,61 @@ class ApplicationTest {
   }
 
   @Test
+  void bearerTokens_nameTheirAudience_andAreNotForwardedUnlessToldTo() {
+    assertThat(wiki().build().bearerTokens()).isNull();
+    BearerTokens tokens = BearerTokens.forAudiences("api://wiki").build();
+    assertThat(tokens.scopes()).isEmpty();
+    assertThat(tokens.roles()).isEmpty();
+    assertThat(tokens.forward()).isFalse();
+    for (BearerTokens.Builder bad :
+        List.of(
+            BearerTokens.forAudiences(),
+            BearerTokens.forAudiences(" "),
+            BearerTokens.forAudiences("a").scopes("a b"),
+            BearerTokens.forAudiences("a").scopes("a\"b"),
+            BearerTokens.forAudiences("a").roles(""))) {
+      assertThatThrownBy(bad::build)
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("of bearer tokens must");
+    }
+    assertThatThrownBy(
+            () ->
+                Application.builder("wiki")
+                    .externalUrl("https://a.test/")
+                    .internalUrl("http://b.test/")
+                    .passthrough()
+                    .bearerTokens(tokens)
+                    .build())
+        .hasMessageContaining("bearerTokens would have no effect");
+  }
+
+  @Test
+  void bearerTokens_areReadFromJson_byTheirAudienceAlone() {
+    String json =
+        """
+        {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki/",
+         "assignments": {"everyone": true}, "bearerTokens": {"audiences": ["api://wiki"]}}
+        """;
+
+    assertThat(Application.fromJson(json).bearerTokens())
+        .isEqualTo(BearerTokens.forAudiences("api://wiki").build());
+    assertThatThrownBy(
+            () -> Application.fromJson(json.replace("\"audiences\": [\"api://wiki\"]", "")))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void resource_isNamed_byTheExternalUrl_andDescribedAtAPathOfItsOwn() {
+    assertThat(wiki().build().resource()).isEqualTo("https://wiki.example.com");
+    assertThat(wiki().build().resourceMetadataPath())
+        .isEqualTo("/.well-known/oauth-protected-resource");
+    Application below = wiki().externalUrl("https://a.test/apps/wiki/").build();
+    assertThat(below.resource()).isEqualTo("https://a.test/apps/wiki");
+    assertThat(below.resourceMetadataPath())
+        .isEqualTo("/.well-known/oauth-protected-resource/apps/wiki");
+  }
+
+  @Test
   void settingWithoutEffect_isRefused_neverIgnored() {
     assertRefused("alternateUrl", builder -> builder.alternateUrl("https://other.test/"));
     assertRefused(

@@ -6,6 +6,7 @@ import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Response;
+import io.apprxy.Response.Header;
 import java.nio.charset.StandardCharsets;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
@@ -15,6 +16,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 
 /** A request as the stages see it, without a server. */
 public class TestExchange implements Exchange {
@@ -27,6 +29,7 @@ public class TestExchange implements Exchange {
   private final Map<String, String> cookies;
   private final Application application;
   private final List<Response.Header> responseHeaders = new ArrayList<>();
+  private final List<Header> lines = new ArrayList<>();
   private Identity identity;
   private BooleanSupplier stands = () -> true;
   private long received;
@@ -94,7 +97,10 @@ public class TestExchange implements Exchange {
   @Override
   public List<String> headers(String name) {
     String value = headers.get(name);
-    return value == null ? List.of() : List.of(value);
+    return Stream.concat(
+            Stream.ofNullable(value),
+            lines.stream().filter(line -> line.name().equalsIgnoreCase(name)).map(Header::value))
+        .toList();
   }
 
   @Override
@@ -136,6 +142,12 @@ public class TestExchange implements Exchange {
   @Override
   public long bytesReceived() {
     return received;
+  }
+
+  /** The same request with one more header line. */
+  public TestExchange withHeader(String name, String value) {
+    lines.add(new Header(name, value));
+    return this;
   }
 
   /** The same request with a body. */

@@ -1,6 +1,7 @@
 package io.apprxy.rewrite;
 
 import io.undertow.util.HeaderMap;
+import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import java.util.ArrayList;
@@ -14,6 +15,8 @@ import org.jspecify.annotations.Nullable;
 public final class RequestHeaders {
   private static final Set<String> METHOD_OVERRIDES =
       Set.of("x-http-method-override", "x-http-method", "x-method-override", "x-method");
+
+  private static final HttpString DPOP = new HttpString("DPoP");
 
   private RequestHeaders() {}
 
@@ -66,6 +69,20 @@ public final class RequestHeaders {
     removeIf(headers, HeaderNames::isInternalFolded);
     identityHeaders.forEach(name -> remove(headers, name));
     GatewayCookies.removeFromRequest(headers);
+  }
+
+  /** Removes access tokens, and proofs that go with them (RFC 6750 §2.1, RFC 9449 §7.1). */
+  public static void removeTokens(HeaderMap headers) {
+    HeaderValues credentials = headers.get(Headers.AUTHORIZATION);
+    if (credentials != null && credentials.stream().anyMatch(RequestHeaders::isToken)) {
+      headers.remove(Headers.AUTHORIZATION);
+    }
+    headers.remove(DPOP);
+  }
+
+  private static boolean isToken(String credentials) {
+    String scheme = credentials.strip().split("[ \t]", 2)[0];
+    return scheme.equalsIgnoreCase("Bearer") || scheme.equalsIgnoreCase("DPoP");
   }
 
   /** Removes every header that an origin could take for this name. */

@@ -54,17 +54,20 @@ public final class Routes {
 
   /**
    * The application that serves the target: of those at its scheme, host and port, the one whose
-   * path is the longest prefix. A reserved path belongs to one fixed application of the host: the
-   * pre-authenticated one with the shortest path. Null if there is none.
+   * path is the longest prefix. The path of an application's metadata is its own. A reserved path
+   * belongs to one fixed application of the host: the pre-authenticated one with the shortest path.
+   * Null if there is none.
    */
   public @Nullable Application find(RequestTarget target) {
     Site site = site(target);
     if (site == null) {
       return null;
     }
-    return target.path().startsWith(Exchange.RESERVED_PREFIX)
-        ? site.reserved
-        : site.longestPrefix(target.path());
+    if (target.path().startsWith(Exchange.RESERVED_PREFIX)) {
+      return site.reserved;
+    }
+    Application described = site.byMetadata.get(target.path());
+    return described == null ? site.longestPrefix(target.path()) : described;
   }
 
   /**
@@ -105,6 +108,7 @@ public final class Routes {
   /** The applications of one scheme, host and port. */
   private static final class Site {
     private final Map<String, Application> byPath = new HashMap<>();
+    private final Map<String, Application> byMetadata = new HashMap<>();
     private @Nullable Application reserved;
     private int longest;
 
@@ -119,6 +123,9 @@ public final class Routes {
                 + application.id()
                 + " have the same externalUrl: "
                 + application.externalUrl());
+      }
+      if (application.bearerTokens() != null) {
+        byMetadata.put(application.resourceMetadataPath(), application);
       }
       longest = Math.max(longest, path.length());
       if (reserved == null || RESERVED_ORDER.compare(application, reserved) < 0) {

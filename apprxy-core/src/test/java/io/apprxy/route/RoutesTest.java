@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
+import io.apprxy.BearerTokens;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -43,6 +44,35 @@ class RoutesTest {
   private static @Nullable String find(Routes routes, String scheme, String host, String target) {
     Application application = routes.find(RequestTarget.parse(scheme, target, List.of(host)));
     return application == null ? null : application.id();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/.well-known/oauth-protected-resource, root",
+    "/.well-known/oauth-protected-resource/wiki, wiki",
+    "/.well-known/oauth-protected-resource/wiki/, root",
+    "/.well-known/oauth-protected-resource/wiki/x, root",
+    "/.well-known/oauth-protected-resource/plain, root",
+    "/wiki/.well-known/oauth-protected-resource, wiki"
+  })
+  void metadataOfAnApplication_isItsOwn_ifItTakesTokens(String path, String id) {
+    Routes routes =
+        Routes.of(
+            List.of(
+                takingTokens("root", "https://h.test/"),
+                takingTokens("wiki", "https://h.test/wiki/"),
+                application("plain", "https://h.test/plain/")));
+
+    assertThat(find(routes, "https", "h.test", path)).isEqualTo(id);
+  }
+
+  private static Application takingTokens(String id, String externalUrl) {
+    return Application.builder(id)
+        .externalUrl(externalUrl)
+        .internalUrl("http://origin.test/")
+        .assignEveryone()
+        .bearerTokens(BearerTokens.forAudiences("api://" + id).build())
+        .build();
   }
 
   @ParameterizedTest

@@ -1,16 +1,10 @@
 package io.apprxy.auth.oidc;
 
 import com.nimbusds.jose.JOSEException;
-import com.nimbusds.jose.JWSHeader;
 import com.nimbusds.jose.KeySourceException;
-import com.nimbusds.jose.crypto.factories.DefaultJWSVerifierFactory;
-import com.nimbusds.jose.jwk.JWKMatcher;
-import com.nimbusds.jose.jwk.JWKSelector;
-import com.nimbusds.jose.jwk.OctetKeyPair;
 import com.nimbusds.jose.jwk.source.JWKSetParseException;
 import com.nimbusds.jose.jwk.source.JWKSource;
 import com.nimbusds.jose.proc.BadJOSEException;
-import com.nimbusds.jose.proc.JWSVerificationKeySelector;
 import com.nimbusds.jose.proc.SecurityContext;
 import com.nimbusds.jwt.JWT;
 import com.nimbusds.jwt.JWTClaimsSet;
@@ -19,13 +13,10 @@ import com.nimbusds.jwt.proc.DefaultJWTClaimsVerifier;
 import com.nimbusds.jwt.proc.DefaultJWTProcessor;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
-import java.security.Key;
-import java.security.PublicKey;
 import java.text.ParseException;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.Date;
-import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -54,19 +45,8 @@ final class IdTokenVerifier {
    *     ErrorCode#PROVIDER_UNAVAILABLE} if that cannot be found out now
    */
   JWTClaimsSet verify(JWT token, String nonce) {
-    DefaultJWTProcessor<SecurityContext> processor = new DefaultJWTProcessor<>();
-    processor.setJWSKeySelector(new Keys());
-    DefaultJWSVerifierFactory others = new DefaultJWSVerifierFactory();
-    processor.setJWSVerifierFactory(
-        new DefaultJWSVerifierFactory() {
-          @Override
-          public com.nimbusds.jose.JWSVerifier createJWSVerifier(JWSHeader header, Key key)
-              throws JOSEException {
-            return Ed25519.ALGORITHMS.contains(header.getAlgorithm())
-                ? new Ed25519((PublicKey) key)
-                : others.createJWSVerifier(header, key);
-          }
-        });
+    DefaultJWTProcessor<SecurityContext> processor =
+        new ProviderKeys(settings.algorithms(), keys).processor();
     processor.setJWTClaimsSetVerifier(new Claims(nonce));
     try {
       return processor.process(token, null);
@@ -80,32 +60,6 @@ final class IdTokenVerifier {
           ErrorCode.PROVIDER_UNAVAILABLE, "the provider's keys cannot be had", e);
     } catch (JOSEException | IllegalArgumentException e) {
       throw new GatewayException(ErrorCode.PROVIDER_INVALID, "the ID token cannot be verified", e);
-    }
-  }
-
-  /**
-   * The keys a token may be signed with: of the provider, and fit for an algorithm of the
-   * allow-list.
-   */
-  private final class Keys extends JWSVerificationKeySelector<SecurityContext> {
-    Keys() {
-      super(settings.algorithms(), keys);
-    }
-
-    @Override
-    public List<Key> selectJWSKeys(JWSHeader header, @Nullable SecurityContext context)
-        throws KeySourceException {
-      if (!isAllowed(header.getAlgorithm())
-          || !Ed25519.ALGORITHMS.contains(header.getAlgorithm())) {
-        return super.selectJWSKeys(header, context);
-      }
-      // Nimbus leaves keys of this kind out, as it has no Java form for them.
-      return keys.get(new JWKSelector(JWKMatcher.forJWSHeader(header)), context).stream()
-          .filter(OctetKeyPair.class::isInstance)
-          .map(OctetKeyPair.class::cast)
-          .filter(Ed25519::isKey)
-          .<Key>map(Ed25519::toPublicKey)
-          .toList();
     }
   }
 

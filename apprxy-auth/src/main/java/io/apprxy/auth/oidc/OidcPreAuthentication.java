@@ -12,6 +12,7 @@ import io.apprxy.Verdict;
 import io.apprxy.auth.policy.SignInAttempts;
 import io.apprxy.auth.session.SessionKeys;
 import io.apprxy.auth.session.Sessions;
+import io.apprxy.cluster.SharedState;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -32,6 +33,12 @@ import org.jspecify.annotations.Nullable;
  * being opened; other requests without a session get 401 with a {@code sign_in_url}. Answered here,
  * on every host: {@code /.apprxy/sign-in?return=/path}, {@code /.apprxy/sign-out}, {@code
  * /.apprxy/signed-out}, {@code /.apprxy/user} (JSON) and the callbacks.
+ *
+ * <p>Of applications that take them ({@code Application.bearerTokens}), API clients are
+ * authenticated by access tokens of the same providers: JWT (RFC 9068, and plain ones), bound to a
+ * key (RFC 9449), to a certificate (RFC 8705), or to nothing. A request with a token is judged by
+ * it alone, whatever session it has. What clients need to know is told at {@code
+ * /.well-known/oauth-protected-resource} (RFC 9728).
  */
 public final class OidcPreAuthentication implements PreAuthentication {
   private static final String USER = Exchange.RESERVED_PREFIX + "user";
@@ -40,9 +47,14 @@ public final class OidcPreAuthentication implements PreAuthentication {
   private final Sessions sessions;
   private final SignIn signIn;
   private final SignOut signOut;
+  private final AccessTokens accessTokens;
 
   private OidcPreAuthentication(
-      List<OidcProvider> settings, Sessions sessions, SignInAttempts attempts, Clock clock) {
+      List<OidcProvider> settings,
+      Sessions sessions,
+      SignInAttempts attempts,
+      Clock clock,
+      SharedState state) {
     Executor workers = Workers.start();
     Logins logins = new Logins(sessions);
     IdTokenHints hints = new IdTokenHints();
@@ -50,6 +62,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.sessions = sessions;
     this.signIn = new SignIn(sessions, logins, providers, workers, hints, attempts, clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
+    this.accessTokens = new AccessTokens(providers, workers, clock, state);
   }
 
   public static Builder builder() {
@@ -61,22 +74,42 @@ public final class OidcPreAuthentication implements PreAuthentication {
     if (exchange.isReserved()) {
       return reserved(exchange);
     }
-    if (exchange.application().externalAuthentication()
-        == Application.ExternalAuthentication.PASSTHROUGH) {
+    if (exchange.passesThrough()) {
       return Verdict.proceed();
+    }
+    if (exchange.application().bearerTokens() != null) {
+      Verdict byToken = byToken(exchange);
+      if (byToken != null) {
+        return byToken;
+      }
     }
     if (sessions.identify(exchange, identity -> providers.of(identity, exchange) != null)) {
       return Verdict.proceed();
     }
     Wish wish = Wish.of(ReturnTo.of(exchange));
-    return exchange.isNavigation()
-        ? signIn.begin(exchange, wish, 401)
-        : Verdict.answer(signIn.required(exchange, wish));
+    if (exchange.isNavigation()) {
+      return signIn.begin(exchange, wish, 401);
+    }
+    AccessTokens.invite(exchange);
+    return Verdict.answer(signIn.required(exchange, wish));
+  }
+
+  /** Of an application that takes access tokens: null if the request has none. */
+  private @Nullable Verdict byToken(Exchange exchange) {
+    if (exchange.path().equals(exchange.application().resourceMetadataPath())) {
+      return only(exchange, "GET", "HEAD")
+          ? Verdict.answer(
+              ProtectedResource.metadata(exchange.application(), providers.candidates(exchange)))
+          : notAllowed("GET, HEAD");
+    }
+    return accessTokens.authenticate(exchange);
   }
 
   @Override
   public Verdict stepUp(Exchange exchange, StepUpRequirement requirement) {
-    return signIn.stepUp(exchange, Objects.requireNonNull(exchange.identity()), requirement);
+    return accessTokens.isPresented(exchange)
+        ? accessTokens.stepUp(exchange, requirement)
+        : signIn.stepUp(exchange, Objects.requireNonNull(exchange.identity()), requirement);
   }
 
   @Override
@@ -141,6 +174,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
     private @Nullable Sessions sessions;
     private @Nullable SignInAttempts attempts;
     private @Nullable Clock clock;
+    private SharedState state = SharedState.inMemory();
 
     private Builder() {}
 
@@ -229,6 +263,15 @@ public final class OidcPreAuthentication implements PreAuthentication {
       return this;
     }
 
+    /**
+     * Where several gateways remember in common which proofs of API clients were used (RFC 9449
+     * §11.1). Default: {@link SharedState#inMemory()}, of this gateway alone.
+     */
+    public Builder sharedState(SharedState shared) {
+      state = Objects.requireNonNull(shared, "shared");
+      return this;
+    }
+
     /** The time. Default: the clock of the sessions. */
     public Builder clock(Clock time) {
       clock = Objects.requireNonNull(time, "clock");
@@ -254,7 +297,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
           providers.isEmpty() ? List.of(only.client(client).build()) : List.copyOf(providers),
           kept,
           attempts == null ? SignInAttempts.builder().clock(time).build() : attempts,
-          time);
+          time,
+          state);
     }
 
     private Sessions defaultSessions() {

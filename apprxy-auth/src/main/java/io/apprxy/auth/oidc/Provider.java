@@ -5,6 +5,7 @@ import com.nimbusds.jose.jwk.source.JWKSourceBuilder;
 import com.nimbusds.jose.proc.SecurityContext;
 import com.nimbusds.jwt.JWT;
 import com.nimbusds.jwt.JWTClaimsSet;
+import com.nimbusds.jwt.SignedJWT;
 import com.nimbusds.oauth2.sdk.AuthorizationCode;
 import com.nimbusds.oauth2.sdk.AuthorizationCodeGrant;
 import com.nimbusds.oauth2.sdk.AuthorizationGrant;
@@ -299,6 +300,11 @@ final class Provider {
     return new IdToken(
         idToken,
         new IdTokenVerifier(settings, client, clock, keys).verify(idToken, browser.nonce(login)));
+  }
+
+  /** What a genuine access token says. May block for keys. */
+  AccessToken verify(SignedJWT accessToken, String digest) {
+    return new AccessTokenVerifier(settings, clock, keys).verify(accessToken, digest);
   }
 
   private TokenRequest tokenRequest(OidcClient client, AuthorizationGrant grant) {

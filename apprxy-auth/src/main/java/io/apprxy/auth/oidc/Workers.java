@@ -42,6 +42,13 @@ final class Workers {
     return workers;
   }
 
+  /** What went wrong, without what the future wrapped it into. */
+  static Throwable cause(Throwable failed) {
+    return failed instanceof CompletionException && failed.getCause() != null
+        ? failed.getCause()
+        : failed;
+  }
+
   /**
    * A verdict that waits; a wait that was too long, or could not begin, is the provider's
    * unavailability.
@@ -50,10 +57,7 @@ final class Workers {
     return Verdict.later(
         outcome.exceptionally(
             failed -> {
-              Throwable cause =
-                  failed instanceof CompletionException && failed.getCause() != null
-                      ? failed.getCause()
-                      : failed;
+              Throwable cause = cause(failed);
               if (cause instanceof TimeoutException
                   || cause instanceof RejectedExecutionException) {
                 throw new GatewayException(

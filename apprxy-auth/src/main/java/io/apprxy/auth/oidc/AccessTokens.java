@@ -1,0 +1,326 @@
+package io.apprxy.auth.oidc;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.nimbusds.jwt.SignedJWT;
+import io.apprxy.BearerTokens;
+import io.apprxy.ErrorCode;
+import io.apprxy.Exchange;
+import io.apprxy.GatewayException;
+import io.apprxy.Identity;
+import io.apprxy.StepUpRequirement;
+import io.apprxy.Verdict;
+import io.apprxy.auth.oidc.PresentedToken.Scheme;
+import io.apprxy.cluster.SharedState;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.security.cert.CertificateEncodingException;
+import java.security.cert.X509Certificate;
+import java.text.ParseException;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.Collections;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Authenticates requests by the access tokens of native and service clients. Who sends one is
+ * judged by it alone: if it is bad, a session does not help. Thread-safe; never blocks.
+ */
+final class AccessTokens {
+  /** Three parts of base64url (RFC 7515 §3.1), the first an object. */
+  private static final Pattern SIGNED =
+      Pattern.compile("eyJ[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]*");
+
+  /** Then it is verified again, in case that its key was withdrawn. */
+  private static final Duration BELIEVED = Duration.ofMinutes(5);
+
+  private final Providers providers;
+  private final Executor workers;
+  private final Clock clock;
+  private final SharedState state;
+  private final Cache<String, AccessToken> verified;
+
+  AccessTokens(Providers providers, Executor workers, Clock clock, SharedState state) {
+    this.providers = providers;
+    this.workers = workers;
+    this.clock = clock;
+    this.state = state;
+    this.verified =
+        Caffeine.newBuilder()
+            .maximumSize(10_000)
+            .expireAfterWrite(BELIEVED)
+            .ticker(() -> TimeUnit.MILLISECONDS.toNanos(clock.millis()))
+            .build();
+  }
+
+  /**
+   * Authenticates a request by its token.
+   *
+   * @return null if it has none
+   */
+  @Nullable Verdict authenticate(Exchange exchange) {
+    PresentedToken presented;
+    try {
+      presented = PresentedToken.of(exchange);
+    } catch (GatewayException e) {
+      throw refuse(exchange, Scheme.BEARER, e);
+    }
+    if (presented == null) {
+      return null;
+    }
+    String digest = digest(presented.token().getBytes(StandardCharsets.US_ASCII));
+    AccessToken known = verified.getIfPresent(digest);
+    if (known != null) {
+      return accept(exchange, presented, digest, known);
+    }
+    return verify(exchange, presented, digest);
+  }
+
+  private Verdict verify(Exchange exchange, PresentedToken presented, String digest) {
+    SignedJWT token;
+    Discovery issuer;
+    try {
+      token = parse(presented.token());
+      issuer = issuer(exchange, token.getJWTClaimsSet().getIssuer());
+    } catch (ParseException | GatewayException e) {
+      throw refuse(exchange, presented.scheme(), e);
+    }
+    return Workers.verdict(
+        issuer
+            .provider()
+            .thenApplyAsync(provider -> provider.verify(token, digest), workers)
+            .orTimeout(issuer.settings().timeout().toMillis() * 3, TimeUnit.MILLISECONDS)
+            .handle(
+                (found, failed) -> {
+                  if (failed != null) {
+                    throw refuse(exchange, presented.scheme(), Workers.cause(failed));
+                  }
+                  verified.put(digest, found);
+                  return accept(exchange, presented, digest, found);
+                }));
+  }
+
+  private static SignedJWT parse(String token) throws ParseException {
+    if (!SIGNED.matcher(token).matches()) {
+      throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it is no signed JWT");
+    }
+    SignedJWT parsed = SignedJWT.parse(token);
+    if (parsed.getJWTClaimsSet() == null) {
+      throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it has no claims");
+    }
+    return parsed;
+  }
+
+  /** Of those who may vouch for users of this application, the one that the token names. */
+  private Discovery issuer(Exchange exchange, @Nullable String name) {
+    return providers.candidates(exchange).stream()
+        .filter(one -> one.settings().issuer().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new GatewayException(
+                    ErrorCode.ACCESS_TOKEN_REFUSED,
+                    "its issuer does not count here: " + Untrusted.text(name)));
+  }
+
+  // ---- a genuine token: whether it is for this application, and this client's
+
+  private Verdict accept(
+      Exchange exchange, PresentedToken presented, String digest, AccessToken token) {
+    DpopProof proof;
+    try {
+      Discovery issuer = issuer(exchange, token.identity().issuer());
+      BooleanSupplier stands = () -> isCurrent(token, issuer);
+      if (!stands.getAsBoolean()) {
+        throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it has expired");
+      }
+      BearerTokens accepted = Objects.requireNonNull(exchange.application().bearerTokens());
+      if (Collections.disjoint(token.audiences(), accepted.audiences())) {
+        throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it is for somebody else");
+      }
+      checkCertificate(exchange, token);
+      proof = proof(exchange, presented, digest, token);
+      checkScopes(token, accepted);
+      if (proof == null) {
+        exchange.identify(token.identity(), stands);
+        return Verdict.proceed();
+      }
+      return Verdict.later(
+          unused(proof)
+              .thenApply(
+                  first -> {
+                    if (!first) {
+                      throw refuse(
+                          exchange,
+                          presented.scheme(),
+                          new GatewayException(
+                              ErrorCode.ACCESS_TOKEN_REFUSED, "the proof was used before"));
+                    }
+                    exchange.identify(token.identity(), stands);
+                    return Verdict.proceed();
+                  }));
+    } catch (GatewayException e) {
+      throw refuse(exchange, presented.scheme(), e);
+    }
+  }
+
+  private boolean isCurrent(AccessToken token, Discovery issuer) {
+    return clock.instant().isBefore(token.expires().plus(issuer.settings().clockSkew()));
+  }
+
+  /** RFC 8705 §3. */
+  private static void checkCertificate(Exchange exchange, AccessToken token) {
+    String expected = token.x5t();
+    if (expected == null) {
+      return;
+    }
+    List<X509Certificate> chain = exchange.clientCertificates();
+    try {
+      if (!chain.isEmpty() && DpopProof.isEqual(expected, digest(chain.get(0).getEncoded()))) {
+        return;
+      }
+    } catch (CertificateEncodingException e) {
+      throw new GatewayException(
+          ErrorCode.ACCESS_TOKEN_REFUSED, "the client's certificate cannot be read", e);
+    }
+    throw new GatewayException(
+        ErrorCode.ACCESS_TOKEN_REFUSED, "it is bound to a certificate that the client has not");
+  }
+
+  /**
+   * RFC 9449 §7.1: a token that is bound to a key comes with a proof of it, and only such a one.
+   *
+   * @return null for a token that is not bound to a key
+   */
+  private @Nullable DpopProof proof(
+      Exchange exchange, PresentedToken presented, String digest, AccessToken token) {
+    String jkt = token.jkt();
+    if ((jkt == null) != (presented.scheme() == Scheme.BEARER)) {
+      throw new GatewayException(
+          ErrorCode.ACCESS_TOKEN_REFUSED,
+          jkt == null
+              ? "it is bound to no key"
+              : "it is bound to a key, of which there is no proof");
+    }
+    if (jkt == null) {
+      return null;
+    }
+    DpopProof proof = DpopProof.of(exchange, digest, clock.instant());
+    if (!DpopProof.isEqual(proof.jkt(), jkt)) {
+      throw new GatewayException(
+          ErrorCode.ACCESS_TOKEN_REFUSED, "the proof is of another key than the token's");
+    }
+    return proof;
+  }
+
+  /** Whether it is the first request with this proof, at any of the gateways (§11.1). */
+  private CompletableFuture<Boolean> unused(DpopProof proof) {
+    String key =
+        "dpop/" + digest((proof.jkt() + "." + proof.jti()).getBytes(StandardCharsets.UTF_8));
+    return state
+        .putIfAbsent(key, "1", DpopProof.LIFETIME)
+        .thenApply(before -> before == null)
+        .toCompletableFuture();
+  }
+
+  private static void checkScopes(AccessToken token, BearerTokens accepted) {
+    boolean byRole =
+        token.service()
+            && !Collections.disjoint(token.identity().values("roles"), accepted.roles());
+    if (!byRole && !token.scopes().containsAll(accepted.scopes())) {
+      throw new GatewayException(
+          ErrorCode.SCOPE_MISSING, "it has not the scopes " + accepted.scopes());
+    }
+  }
+
+  // ---- what clients are told
+
+  private static GatewayException refuse(Exchange exchange, Scheme scheme, Throwable cause) {
+    GatewayException known =
+        cause instanceof GatewayException one
+            ? one
+            : cause instanceof ParseException
+                ? new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it cannot be read", cause)
+                : null;
+    if (known == null) {
+      return new GatewayException(ErrorCode.INTERNAL, "a token could not be verified", cause);
+    }
+    return switch (known.code()) {
+      case CREDENTIALS_AMBIGUOUS ->
+          ProtectedResource.refuse(
+              exchange,
+              scheme,
+              known.code(),
+              "invalid_request",
+              "send one token, in one Authorization header, and not in the query",
+              known);
+      case SCOPE_MISSING ->
+          ProtectedResource.refuse(
+              exchange,
+              scheme,
+              known.code(),
+              "insufficient_scope",
+              "the token lacks a scope",
+              known);
+      case ACCESS_TOKEN_REFUSED ->
+          ProtectedResource.refuse(
+              exchange,
+              scheme,
+              known.code(),
+              "invalid_token",
+              "the token is not valid here, or its client did not prove that it is its own",
+              known);
+      default -> known;
+    };
+  }
+
+  /** Tells a client that sent no token, and has no session, how to get one. */
+  static void invite(Exchange exchange) {
+    if (exchange.application().bearerTokens() == null) {
+      return;
+    }
+    if (PresentedToken.isInQuery(exchange)) {
+      throw refuse(
+          exchange,
+          Scheme.BEARER,
+          new GatewayException(ErrorCode.CREDENTIALS_AMBIGUOUS, "a token in the query"));
+    }
+    ProtectedResource.invite(exchange);
+  }
+
+  /** Whether the request was judged by a token. */
+  boolean isPresented(Exchange exchange) {
+    return exchange.application().bearerTokens() != null && PresentedToken.of(exchange) != null;
+  }
+
+  /** The challenge for a client whose token is good, but not good enough. */
+  Verdict stepUp(Exchange exchange, StepUpRequirement requirement) {
+    PresentedToken presented = Objects.requireNonNull(PresentedToken.of(exchange));
+    Identity identity = Objects.requireNonNull(exchange.identity());
+    if (StepUp.missing(identity, requirement, clock.instant()) == null) {
+      throw new GatewayException(
+          ErrorCode.STEP_UP_FAILED,
+          "the policy demands what the token has: " + requirement.reason());
+    }
+    throw ProtectedResource.stepUp(exchange, presented.scheme(), requirement);
+  }
+
+  private static String digest(byte[] bytes) {
+    try {
+      return Base64.getUrlEncoder()
+          .withoutPadding()
+          .encodeToString(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
+  }
+}
