@@ -262,10 +262,10 @@ final class CompiledPolicies {
     if (demanded.isEmpty()) {
       return Set.of();
     }
-    String path = Folding.path(signals.path());
+    String path = signals.path() == null ? null : Folding.path(signals.path());
     Set<String> contexts = new HashSet<>();
     for (Application.AuthenticationContext one : demanded) {
-      if (Folding.isBelow(path, Folding.path(one.path()))
+      if ((path == null || Folding.isBelow(path, Folding.path(one.path())))
           && (signals.method() == null
               || CompiledPolicy.mayBeMethod(signals.method(), one.methods()))) {
         contexts.add(one.id());

@@ -8,6 +8,7 @@ import io.apprxy.auth.policy.Policy.Conditions;
 import io.apprxy.auth.policy.Policy.DeviceState;
 import io.apprxy.auth.policy.Policy.GrantControls;
 import io.apprxy.auth.policy.Policy.Operator;
+import io.apprxy.auth.policy.Policy.PersistentBrowser;
 import io.apprxy.auth.policy.Policy.State;
 import io.apprxy.auth.policy.Policy.TimeWindow;
 import java.time.Duration;
@@ -120,7 +121,7 @@ final class CompiledPolicy {
     Set<E> any = EnumSet.copyOf(included);
     return evaluation -> {
       E value = signal.of(evaluation);
-      return value == null || any.contains(value);
+      return value == null ? inDoubt(evaluation) : any.contains(value);
     };
   }
 
@@ -133,8 +134,13 @@ final class CompiledPolicy {
     Set<E> none = EnumSet.copyOf(excluded);
     return evaluation -> {
       E value = signal.of(evaluation);
-      return value == null || !none.contains(value);
+      return value == null ? inDoubt(evaluation) : !none.contains(value);
     };
+  }
+
+  private static boolean inDoubt(Evaluation evaluation) {
+    evaluation.doubt();
+    return true;
   }
 
   private interface Signal<E> {
@@ -149,7 +155,8 @@ final class CompiledPolicy {
     return evaluation -> {
       String method = evaluation.signals.method();
       return method == null
-          || (mayBeMethod(method, of.includeMethods()) && !excluded.contains(method));
+          ? inDoubt(evaluation)
+          : mayBeMethod(method, of.includeMethods()) && !excluded.contains(method);
     };
   }
 
@@ -172,10 +179,22 @@ final class CompiledPolicy {
         of.excludePaths().stream()
             .map(path -> path.endsWith("/") ? path.substring(0, path.length() - 1) : path)
             .toList();
-    return evaluation ->
-        (included.isEmpty()
-                || included.stream().anyMatch(top -> Folding.isBelow(evaluation.foldedPath(), top)))
-            && excluded.stream().noneMatch(top -> Folding.isBelow(evaluation.signals.path(), top));
+    return evaluation -> {
+      String path = evaluation.signals.path();
+      return path == null
+          ? inDoubt(evaluation)
+          : (included.isEmpty() || isBelowAny(evaluation.foldedPath(), included))
+              && !isBelowAny(path, excluded);
+    };
+  }
+
+  private static boolean isBelowAny(String path, List<String> tops) {
+    for (String top : tops) {
+      if (Folding.isBelow(path, top)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static @Nullable Predicate<Evaluation> locations(
@@ -245,16 +264,21 @@ final class CompiledPolicy {
 
   /** What the policy comes to, for somebody and something that it is about. */
   PolicyResult evaluate(Evaluation evaluation, Demands demands) {
+    evaluation.wasInDoubt();
     for (Condition condition : conditions) {
       if (!condition.holds.test(evaluation)) {
         return condition.otherwise;
       }
     }
+    boolean inDoubt = evaluation.wasInDoubt() || evaluation.lacksGroups();
     if (policy.grantControls().builtInControls().contains(BuiltInControl.BLOCK)) {
       demands.refuse(ErrorCode.REFUSED_BY_POLICY, blocks);
       return blocks;
     }
-    demands.persistentBrowser(policy.sessionControls().persistentBrowser());
+    PersistentBrowser mode = policy.sessionControls().persistentBrowser();
+    if (mode == PersistentBrowser.NEVER || !inDoubt) {
+      demands.persistentBrowser(mode); // always is the one control that gives: never in doubt
+    }
     PolicyResult granted =
         policy.grantControls().operator() == Operator.OR
             ? any(evaluation, demands)

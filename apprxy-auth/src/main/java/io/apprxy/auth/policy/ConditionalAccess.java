@@ -10,6 +10,7 @@ import io.apprxy.Identity;
 import io.apprxy.Verdict;
 import io.apprxy.auth.policy.Decision.Refusal;
 import io.apprxy.auth.policy.Policy.DeviceState;
+import io.apprxy.auth.policy.Policy.PersistentBrowser;
 import io.apprxy.auth.policy.Policy.RiskLevel;
 import io.apprxy.auth.policy.SignalSource.Answer;
 import io.apprxy.observe.SignInLog;
@@ -140,6 +141,24 @@ public final class ConditionalAccess implements AccessPolicy {
         : Verdict.later(
             answer.thenApply(
                 late -> decide(exchange, policies, signals(exchange, identity, policies, late))));
+  }
+
+  /**
+   * Whether the session cookie of this user may outlive the browser's window: as the policies say
+   * ({@link Policy.SessionControls#persistentBrowser()}), else the application. For {@code
+   * Sessions.builder().persistentCookie(access::persistsCookie)}.
+   */
+  public boolean persistsCookie(Exchange exchange, Identity identity) {
+    CompiledPolicies policies = published;
+    Signals signals =
+        signals(exchange, identity, policies, new Told(settings.source != null, NOTHING));
+    PersistentBrowser mode =
+        policies
+            .evaluate(signals.newBuilder().path(null).method(null).build(), people)
+            .persistentBrowser();
+    return mode == null
+        ? exchange.application().persistentCookie()
+        : mode == PersistentBrowser.ALWAYS;
   }
 
   private Verdict decide(Exchange exchange, CompiledPolicies policies, Signals signals) {

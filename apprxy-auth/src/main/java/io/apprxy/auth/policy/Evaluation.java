@@ -10,6 +10,7 @@ import java.time.LocalTime;
 import java.time.ZoneId;
 import java.util.Collection;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +30,7 @@ final class Evaluation {
   private @Nullable String foldedPath;
   private @Nullable ZoneId zone;
   private @Nullable LocalDateTime there;
+  private boolean inDoubt;
 
   /** A named location, ready to be asked. */
   record CompiledLocation(NamedLocation location, AddressRanges ranges, Set<String> countries) {
@@ -48,22 +50,40 @@ final class Evaluation {
     this.address = locations.isEmpty() || literal == null ? null : IpNetwork.address(literal);
   }
 
+  /** A signal is missing that the policy asks for. */
+  void doubt() {
+    inDoubt = true;
+  }
+
+  /** Whether there was doubt since this was asked last. */
+  boolean wasInDoubt() {
+    boolean was = inDoubt;
+    inDoubt = false;
+    return was;
+  }
+
   /** Whether the client may be in one of the locations, given by their places in the list. */
   boolean mayBeIn(int[] places) {
+    boolean maybe = false;
     for (int place : places) {
-      if (find(place) != NO) {
+      byte there = find(place);
+      if (there == YES) {
         return true;
       }
+      maybe |= there == IN_DOUBT;
     }
-    return false;
+    inDoubt |= maybe;
+    return maybe;
   }
 
   /** Whether the client is known to be in one of the locations. */
   boolean isIn(int[] places) {
     for (int place : places) {
-      if (find(place) == YES) {
+      byte there = find(place);
+      if (there == YES) {
         return true;
       }
+      inDoubt |= there == IN_DOUBT;
     }
     return false;
   }
@@ -97,10 +117,10 @@ final class Evaluation {
     return inDoubt ? IN_DOUBT : NO;
   }
 
-  /** The path as the most careless origin would read it. */
+  /** The path as the most careless origin would read it; only if it is known. */
   String foldedPath() {
     if (foldedPath == null) {
-      foldedPath = Folding.path(signals.path());
+      foldedPath = Folding.path(Objects.requireNonNull(signals.path()));
     }
     return foldedPath;
   }
@@ -138,6 +158,10 @@ final class Evaluation {
   /** Whether {@code acrs} names the authentication context. */
   boolean hasContext(String context) {
     return list("acrs").contains(context);
+  }
+
+  boolean lacksGroups() {
+    return Claims.lacksGroups(signals.identity());
   }
 
   /** Whether the issuer is an Entra tenant, which knows contexts but no acr values. */

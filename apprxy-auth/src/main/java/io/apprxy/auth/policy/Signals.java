@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param identity who the request is made for
  * @param application what it is for
- * @param path the canonical path, percent-encoded
+ * @param path the canonical path, percent-encoded; null if the decision is not about one
  * @param method the method; null if the origin may take it for another, or for any, as that of an
  *     upgraded connection
  * @param clientAddress the literal address of the client, of IPv4 or IPv6
@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 public record Signals(
     Identity identity,
     Application application,
-    String path,
+    @Nullable String path,
     @Nullable String method,
     @Nullable String clientAddress,
     @Nullable String country,
@@ -45,7 +45,6 @@ public record Signals(
   public Signals {
     Objects.requireNonNull(identity, "identity");
     Objects.requireNonNull(application, "application");
-    Objects.requireNonNull(path, "path");
     Objects.requireNonNull(time, "time");
   }
 
@@ -77,7 +76,7 @@ public record Signals(
   public static final class Builder {
     private final Identity identity;
     private final Application application;
-    private String path = "/";
+    private @Nullable String path = "/";
     private @Nullable String method = "GET";
     private @Nullable String clientAddress;
     private @Nullable String country;
@@ -94,8 +93,8 @@ public record Signals(
     }
 
     /** See {@link Signals#path()}. Default: {@code /}. */
-    public Builder path(String canonical) {
-      path = Objects.requireNonNull(canonical, "canonical");
+    public Builder path(@Nullable String canonical) {
+      path = canonical;
       return this;
     }
 

@@ -20,7 +20,7 @@ record Session(
     long seen,
     long[] marks) {
 
-  Session seenAt(long now) {
-    return new Session(identity, authority, persistent, proven, begun, now, marks);
+  Session seenAt(long now, boolean persists) {
+    return new Session(identity, authority, persists, proven, begun, now, marks);
   }
 }

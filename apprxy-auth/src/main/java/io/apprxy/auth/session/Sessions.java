@@ -21,6 +21,7 @@ import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.BiPredicate;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.LongStream;
@@ -152,7 +153,7 @@ public final class Sessions {
         new Session(
             identity,
             exchange.authority(),
-            exchange.application().persistentCookie(),
+            settings.persistentCookie.test(exchange, identity),
             proven.toEpochMilli(),
             now,
             now,
@@ -307,7 +308,9 @@ public final class Sessions {
         activity.at(now);
       }
       if (now - session.seen() > refreshAfter) {
-        write(exchange, session.seenAt(now));
+        boolean persistent =
+            session.persistent() && settings.persistentCookie.test(exchange, session.identity());
+        write(exchange, session.seenAt(now, persistent));
       }
     }
     return session;
@@ -470,6 +473,8 @@ public final class Sessions {
     private Duration absoluteLifetime = Duration.ofHours(12);
     private Duration idleLifetime = Duration.ofHours(1);
     private SameSite sameSite = SameSite.LAX;
+    private BiPredicate<Exchange, Identity> persistentCookie =
+        (exchange, identity) -> exchange.application().persistentCookie();
     private long cacheSize = 10_000;
     private Clock clock = Clock.systemUTC();
     private SharedState state = SharedState.inMemory();
@@ -500,6 +505,16 @@ public final class Sessions {
      */
     public Builder idleLifetime(Duration lifetime) {
       idleLifetime = positive("idleLifetime", lifetime);
+      return this;
+    }
+
+    /**
+     * Whether a session's cookie outlives the browser's window: asked when it begins, and again
+     * each time that the cookie is renewed. Default: as the application says ({@code
+     * Application.persistentCookie}).
+     */
+    public Builder persistentCookie(BiPredicate<Exchange, Identity> persistent) {
+      persistentCookie = Objects.requireNonNull(persistent, "persistent");
       return this;
     }
 

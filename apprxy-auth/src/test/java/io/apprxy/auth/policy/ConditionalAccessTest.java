@@ -15,6 +15,7 @@ import io.apprxy.auth.policy.Decision.Outcome;
 import io.apprxy.auth.policy.Policy.ClientAppType;
 import io.apprxy.auth.policy.Policy.DevicePlatform;
 import io.apprxy.auth.policy.Policy.DeviceState;
+import io.apprxy.auth.policy.Policy.PersistentBrowser;
 import io.apprxy.auth.policy.Policy.RiskLevel;
 import io.apprxy.auth.policy.Policy.TimeWindow;
 import io.apprxy.observe.SignInEvent;
@@ -40,6 +41,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ConditionalAccessTest {
+  private static final String OFFICE = "192.0.2.1";
   private static final Application WIKI = application("wiki").build();
 
   /** A Monday, at noon. */
@@ -915,6 +917,57 @@ class ConditionalAccessTest {
 
     assertRefusedWith(
         ErrorCode.DEVICE_NOT_COMPLIANT, access, from("127.0.0.1"), identity("1", Map.of()));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "false, , false",
+    "true, , true",
+    "false, ALWAYS, true",
+    "true, NEVER, false",
+    "true, ALWAYS NEVER, false",
+    "true, NEVER ALWAYS, false"
+  })
+  void cookie_outlivesTheWindow_asThePoliciesSay_orElseTheApplication(
+      boolean ofApplication, String modes, boolean persistent) {
+    PolicySet.Builder set = PolicySet.builder();
+    for (String mode : modes == null ? new String[0] : modes.split(" ")) {
+      set.policy(all(mode).persistentBrowser(PersistentBrowser.valueOf(mode)).build());
+    }
+    Application wiki = application("wiki").persistentCookie(ofApplication).build();
+
+    assertThat(
+            access(set.build())
+                .build()
+                .persistsCookie(request(wiki, "GET", "/.apprxy/callback", Map.of()), alice()))
+        .isEqualTo(persistent);
+  }
+
+  /** What gives something must not be had by hiding who one is. */
+  @Test
+  void cookie_outlivesTheWindow_onlyWhereThatIsBeyondDoubt() {
+    ConditionalAccess access =
+        access(
+                PolicySet.of(
+                    all("own devices")
+                        .includeDeviceStates(DeviceState.COMPLIANT)
+                        .persistentBrowser(PersistentBrowser.ALWAYS)
+                        .build()))
+            .deviceComplianceClaim("compliant")
+            .build();
+
+    assertThat(access.persistsCookie(from(OFFICE), identity("1", Map.of("compliant", true))))
+        .isTrue();
+    assertThat(access.persistsCookie(from(OFFICE), identity("1", Map.of()))).isFalse();
+    access.publish(
+        PolicySet.of(
+            all("somewhere")
+                .excludePaths("/admin")
+                .persistentBrowser(PersistentBrowser.ALWAYS)
+                .build()));
+    assertThat(access.persistsCookie(from(OFFICE), identity("1", Map.of())))
+        .as("a cookie is for all paths")
+        .isFalse();
   }
 
   // ---- several policies

@@ -8,6 +8,7 @@ import io.apprxy.auth.policy.Decision.Effect;
 import io.apprxy.auth.policy.Policy.ClientAppType;
 import io.apprxy.auth.policy.Policy.DevicePlatform;
 import io.apprxy.auth.policy.Policy.DeviceState;
+import io.apprxy.auth.policy.Policy.PersistentBrowser;
 import io.apprxy.auth.policy.Policy.RiskLevel;
 import java.time.Duration;
 import java.time.Instant;
@@ -52,6 +53,9 @@ class MissingSignalsTest {
         assertThat(hidden.effect())
             .as("%s hidden: %s", set.toJson(), whole)
             .isGreaterThanOrEqualTo(known.effect());
+        if (hidden.persistentBrowser() == PersistentBrowser.ALWAYS) {
+          assertThat(known.persistentBrowser()).isEqualTo(PersistentBrowser.ALWAYS);
+        }
         stricter += hidden.effect().compareTo(known.effect()) > 0 ? 1 : 0;
         milder += known.effect() == Effect.GRANT ? 1 : 0;
       }
@@ -66,6 +70,7 @@ class MissingSignalsTest {
           with -> with.newBuilder().clientAddress(null).country(null).build(),
           with -> with.newBuilder().clientAddress("none").build(),
           with -> with.newBuilder().method(null).build(),
+          with -> with.newBuilder().path(null).build(),
           with -> with.newBuilder().platform(null).build(),
           with -> with.newBuilder().clientAppType(null).build(),
           with -> with.newBuilder().deviceState(null).build(),
@@ -130,7 +135,9 @@ class MissingSignalsTest {
             () -> policy.signInRiskLevels(any(RiskLevel.values())),
             () -> policy.userRiskLevels(any(RiskLevel.values())),
             () -> policy.includeMethods(any("GET", "POST")),
-            () -> policy.excludeMethods(any("GET", "POST")));
+            () -> policy.excludeMethods(any("GET", "POST")),
+            () -> policy.includePaths(any("/admin", "/x")),
+            () -> policy.excludePaths(any("/admin", "/x")));
     if (coin()) {
       policy.includeAllUsers();
     } else {
@@ -146,7 +153,8 @@ class MissingSignalsTest {
             () -> policy.requireAuthenticationStrength("strong"),
             () -> policy.requireAuthenticationContext("c1"),
             () -> policy.signInFrequency(Duration.ofHours(1)),
-            policy::readOnly);
+            policy::readOnly,
+            () -> policy.persistentBrowser(any(PersistentBrowser.values())));
     if (random.nextInt(4) == 0) {
       policy.block();
     } else {
@@ -169,6 +177,7 @@ class MissingSignalsTest {
     return Signals.builder(
             identity(NOW.minus(Duration.ofMinutes(random.nextInt(120))), claims), WIKI)
         .method(any("GET", "POST"))
+        .path(any("/admin/users", "/X", "/y"))
         .clientAddress(any("192.0.2.7", "198.51.100.7"))
         .country(any("FR", "DE", CountryLookup.UNKNOWN))
         .platform(any(DevicePlatform.values()))

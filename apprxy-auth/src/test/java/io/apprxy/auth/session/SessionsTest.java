@@ -251,6 +251,26 @@ class SessionsTest {
     assertThat(setCookies(found()).get(0)).contains("; Max-Age=" + (12 * 3600 - 1800));
   }
 
+  /** Two applications of one host share the cookie; a policy may change its mind. */
+  @Test
+  void cookie_thatMayNotOutliveTheWindowAnyMore_doesNot_whenItIsRenewed() {
+    application = application(true);
+    begin(CLAIMS);
+    application = application(false);
+    clock.advance(Duration.ofMinutes(30));
+
+    assertThat(setCookies(found()).get(0)).startsWith(COOKIE + "=").doesNotContain("Max-Age");
+  }
+
+  @Test
+  void cookie_outlivesTheWindow_asAPolicySays_whateverTheApplication() {
+    Sessions lasting = Sessions.builder().persistentCookie((exchange, identity) -> true).build();
+    TestExchange signIn = exchange();
+    lasting.begin(signIn, "https://issuer.test", "4711", clock.instant(), clock.instant(), CLAIMS);
+
+    assertThat(setCookies(signIn).get(0)).contains("; Max-Age=");
+  }
+
   @Test
   void manyClaims_areSpreadOverCookies_andFound() {
     Identity begun = begin(groups(300));
