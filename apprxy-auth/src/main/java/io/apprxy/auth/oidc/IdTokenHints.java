@@ -5,6 +5,7 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import com.nimbusds.jwt.JWT;
 import io.apprxy.Identity;
 import java.time.Duration;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,14 +15,24 @@ import org.jspecify.annotations.Nullable;
  * Thread-safe.
  */
 final class IdTokenHints {
-  private final Cache<String, JWT> bySession =
+  private final Cache<String, Hint> bySession =
       Caffeine.newBuilder().maximumSize(10_000).expireAfterWrite(Duration.ofHours(24)).build();
 
+  private record Hint(Identity identity, JWT token) {}
+
   void keep(Identity identity, JWT idToken) {
-    bySession.put(identity.sessionId(), idToken);
+    bySession.put(identity.sessionId(), new Hint(identity, idToken));
   }
 
   @Nullable JWT take(@Nullable Identity identity) {
-    return identity == null ? null : bySession.asMap().remove(identity.sessionId());
+    Hint hint = identity == null ? null : bySession.asMap().remove(identity.sessionId());
+    return hint == null ? null : hint.token;
+  }
+
+  /**
+   * Of sessions that have ended: their provider's has, too, or the user is to see what is asked.
+   */
+  void forget(Predicate<Identity> ended) {
+    bySession.asMap().values().removeIf(hint -> ended.test(hint.identity));
   }
 }

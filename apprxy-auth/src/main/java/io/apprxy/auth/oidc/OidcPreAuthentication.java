@@ -32,7 +32,10 @@ import org.jspecify.annotations.Nullable;
  * …/.apprxy/signed-out} as one for after the sign-out. Users are redirected only where a page is
  * being opened; other requests without a session get 401 with a {@code sign_in_url}. Answered here,
  * on every host: {@code /.apprxy/sign-in?return=/path}, {@code /.apprxy/sign-out}, {@code
- * /.apprxy/signed-out}, {@code /.apprxy/user} (JSON) and the callbacks.
+ * /.apprxy/signed-out}, {@code /.apprxy/user} (JSON), the callbacks, and what a provider calls to
+ * end sessions: {@code /.apprxy/backchannel-logout} (OpenID Connect Back-Channel Logout 1.0) and
+ * {@code /.apprxy/frontchannel-logout} (Front-Channel Logout 1.0, with {@code iss} and {@code
+ * sid}).
  *
  * <p>Of applications that take them ({@code Application.bearerTokens}), API clients are
  * authenticated by access tokens of the same providers: JWT (RFC 9068, and plain ones), bound to a
@@ -48,6 +51,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
   private final SignIn signIn;
   private final SignOut signOut;
   private final AccessTokens accessTokens;
+  private final ProvidersLogout providersLogout;
 
   private OidcPreAuthentication(
       List<OidcProvider> settings,
@@ -63,6 +67,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.signIn = new SignIn(sessions, logins, providers, workers, hints, attempts, clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
     this.accessTokens = new AccessTokens(providers, workers, clock, state);
+    this.providersLogout = new ProvidersLogout(providers, sessions, workers);
+    sessions.whenEnded(hints::forget);
   }
 
   public static Builder builder() {
@@ -141,6 +147,10 @@ public final class OidcPreAuthentication implements PreAuthentication {
           only(exchange, "GET", "HEAD")
               ? Verdict.answer(Pages.signedOut())
               : notAllowed("GET, HEAD");
+      case ProvidersLogout.BACK_CHANNEL ->
+          only(exchange, "POST") ? providersLogout.backChannel(exchange) : notAllowed("POST");
+      case ProvidersLogout.FRONT_CHANNEL ->
+          only(exchange, "GET") ? providersLogout.frontChannel(exchange) : notAllowed("GET");
       case USER ->
           only(exchange, "GET", "HEAD") ? Verdict.answer(user(exchange)) : notAllowed("GET, HEAD");
       default ->

@@ -139,6 +139,12 @@ final class Pages {
     return json(200, "application/json", user);
   }
 
+  /** For programs of a provider, in the form of OAuth's errors. */
+  static Response error(int status, String code, String description) {
+    return json(
+        status, "application/json", Map.of("error", code, "error_description", description));
+  }
+
   /** For programs, which a redirect to a page for people would not help. */
   static Response signInRequired(Exchange exchange, Wish wish) {
     return problem(exchange, ErrorCode.SIGN_IN_REQUIRED, wish, new LinkedHashMap<>(), CHALLENGE);

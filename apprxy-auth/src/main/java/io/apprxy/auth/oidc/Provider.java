@@ -59,6 +59,9 @@ final class Provider {
   /** How long a user may take to arrive at the provider with a signed request. */
   private static final Duration REQUEST_LIFETIME = Duration.ofMinutes(5);
 
+  /** Ample: a provider is to make a new token when it tries again. */
+  private static final Duration LOGOUT_UNDER_WAY = Duration.ofHours(1);
+
   /** A token, and what it says, which has been verified. */
   record IdToken(JWT token, JWTClaimsSet claims) {}
 
@@ -130,6 +133,17 @@ final class Provider {
     } catch (MalformedURLException | IllegalArgumentException e) {
       throw new GatewayException(ErrorCode.PROVIDER_INVALID, "jwks_uri is no URL", e);
     }
+  }
+
+  /** What it says of users when none of them is here. */
+  SecurityEventTokens events() {
+    return new SecurityEventTokens(
+        settings.issuer(),
+        settings.algorithms(),
+        keys,
+        clock,
+        settings.clockSkew(),
+        LOGOUT_UNDER_WAY);
   }
 
   private static void require(boolean met, String rule) {

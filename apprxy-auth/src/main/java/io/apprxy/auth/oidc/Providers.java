@@ -49,6 +49,14 @@ final class Providers {
     return all.values();
   }
 
+  /** The one with this issuer, or null. */
+  @Nullable Discovery of(@Nullable String issuer) {
+    return all.values().stream()
+        .filter(one -> one.settings().issuer().equals(issuer))
+        .findFirst()
+        .orElse(null);
+  }
+
   /** The one of this name, or null. */
   @Nullable Discovery named(String name) {
     return all.get(name);
@@ -84,10 +92,7 @@ final class Providers {
 
   /** The provider that vouched for an identity, whatever it counts for; null if it is no more. */
   @Nullable Discovery issuing(Identity identity) {
-    return all.values().stream()
-        .filter(one -> one.settings().issuer().equals(identity.issuer()))
-        .findFirst()
-        .orElse(null);
+    return of(identity.issuer());
   }
 
   /**

@@ -39,10 +39,10 @@ final class SignOut {
     if (!isOwnWish(exchange)) {
       return Verdict.answer(Pages.askToSignOut());
     }
+    JWT token = hints.take(identity); // before the session ends, which has it dropped
     CompletableFuture<Void> ended = sessions.end(exchange).toCompletableFuture();
     logins.forget(exchange);
     Choice.forget(exchange);
-    JWT token = hints.take(identity);
     String hint = identity == null ? null : SignIn.hint(identity);
     URI done = URI.create(exchange.origin() + DONE);
     Discovery vouched = whoseSession(exchange, identity);

@@ -60,6 +60,9 @@ public final class Sessions {
 
   private final EndedSessions ended;
 
+  /** The provider's sessions that were in use, by their mark. */
+  private final Cache<Long, Boolean> providerSessions;
+
   /** Of sessions that have requests open for a while, by id. */
   private final Cache<String, Activity> active;
 
@@ -74,6 +77,11 @@ public final class Sessions {
         Caffeine.newBuilder()
             .maximumSize(settings.cacheSize)
             .expireAfterAccess(settings.idleLifetime)
+            .build();
+    this.providerSessions =
+        Caffeine.newBuilder()
+            .maximumSize(settings.cacheSize)
+            .expireAfterWrite(settings.absoluteLifetime)
             .build();
     this.ended =
         new EndedSessions(
@@ -163,6 +171,7 @@ public final class Sessions {
           ErrorCode.SESSION_ENDED, "the provider ended the session before it began");
     }
     write(exchange, session);
+    remember(identity);
     return identity;
   }
 
@@ -173,11 +182,7 @@ public final class Sessions {
    * every gateway knows, or will find out; exceptionally if the state is out of reach.
    */
   public CompletionStage<Void> end(Exchange exchange) {
-    for (int i = 0; i < MAX_CHUNKS; i++) {
-      if (exchange.cookie(name(i)) != null) {
-        exchange.addResponseHeader("Set-Cookie", cookie(name(i), "", 0L));
-      }
-    }
+    forget(exchange);
     Session session = session(exchange);
     if (session == null) {
       return CompletableFuture.completedFuture(null);
@@ -191,6 +196,15 @@ public final class Sessions {
         identity.name(),
         Map.of("reason", "sign-out"));
     return end(SessionsOf.session(identity.sessionId()).marks(), 0);
+  }
+
+  /** Has the browser forget its session; that ends none. */
+  public void forget(Exchange exchange) {
+    for (int i = 0; i < MAX_CHUNKS; i++) {
+      if (exchange.cookie(name(i)) != null) {
+        exchange.addResponseHeader("Set-Cookie", cookie(name(i), "", 0L));
+      }
+    }
   }
 
   /**
@@ -235,6 +249,26 @@ public final class Sessions {
                 LOG.error("Sessions ended here, but other gateways could not be told", failed);
               }
             });
+  }
+
+  /**
+   * Whether a session that would be meant was in use here, lately: what nobody here knows need not
+   * be ended for somebody who proves nothing.
+   */
+  public boolean isKnown(SessionsOf whose) {
+    return whose.marks().anyMatch(mark -> providerSessions.getIfPresent(mark) != null);
+  }
+
+  /**
+   * Whether what was proven for an identity in another way than by a session, such as an access
+   * token, counts no more because sessions of its user ended since.
+   *
+   * @param proven when, by the provider's clock
+   * @throws GatewayException as {@link #find} does
+   */
+  public boolean hasEnded(Identity identity, Instant proven) {
+    long at = proven.toEpochMilli();
+    return ended.has(new Session(identity, "", false, at, at, at, SessionsOf.marks(identity)));
   }
 
   /**
@@ -299,6 +333,14 @@ public final class Sessions {
     return shared;
   }
 
+  private void remember(Identity identity) {
+    if (identity.claim("sid") instanceof String sid) {
+      SessionsOf.providerSession(identity.issuer(), sid)
+          .marks()
+          .forEach(mark -> providerSessions.put(mark, true));
+    }
+  }
+
   private @Nullable Session used(Exchange exchange) {
     Session session = session(exchange);
     if (session != null) {
@@ -329,6 +371,7 @@ public final class Sessions {
         return null;
       }
       opened.put(fingerprint, session);
+      remember(session.identity());
     }
     Activity activity = active.getIfPresent(session.identity().sessionId());
     boolean valid =
