@@ -151,10 +151,10 @@ public final class Gateway implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    lastHop.close(); // on threads that are the listener's
     if (listener != null) {
       listener.close();
     }
-    lastHop.close();
   }
 
   /** Builds a {@link Gateway}. Not thread-safe. */

@@ -5,7 +5,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
+import java.util.stream.Collectors;
 import org.openqa.selenium.By;
+import org.openqa.selenium.Cookie;
 import org.openqa.selenium.OutputType;
 import org.openqa.selenium.WebElement;
 import org.openqa.selenium.chrome.ChromeDriver;
@@ -23,7 +26,12 @@ final class Chromium implements AutoCloseable {
   private final ChromeDriver driver;
   private final WebDriverWait wait;
 
-  Chromium(Path profile) {
+  /**
+   * A browser.
+   *
+   * @param more arguments, such as {@code --host-resolver-rules=…}
+   */
+  Chromium(Path profile, String... more) {
     if (!BROWSER.canExecute() || !DRIVER.canExecute()) {
       throw new IllegalStateException(
           "This test needs "
@@ -49,6 +57,7 @@ final class Chromium implements AutoCloseable {
         "--hide-scrollbars",
         "--window-size=1000,900",
         "--user-data-dir=" + profile);
+    options.addArguments(more);
     ChromeDriverService service =
         new ChromeDriverService.Builder().usingDriverExecutable(DRIVER).usingAnyFreePort().build();
     driver = new ChromeDriver(service, options);
@@ -88,6 +97,12 @@ final class Chromium implements AutoCloseable {
   /** Waits until the browser is at an address that begins so. */
   void awaitUrl(String prefix) {
     wait.until(d -> d.getCurrentUrl() != null && d.getCurrentUrl().startsWith(prefix));
+  }
+
+  /** The cookies of the page that is open, those too that scripts cannot see: name to value. */
+  Map<String, String> cookies() {
+    return driver.manage().getCookies().stream()
+        .collect(Collectors.toMap(Cookie::getName, Cookie::getValue));
   }
 
   Object script(String script) {
