@@ -1,11 +1,17 @@
 package io.apprxy.examples;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.Application;
 import io.apprxy.auth.oidc.OidcPreAuthentication;
 import io.apprxy.auth.policy.AssignmentPolicy;
 import io.apprxy.auth.servlet.PreAuthenticationFilter;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
@@ -426,17 +432,53 @@ class PreAuthenticationFilterIT {
     String cookies = site.cookies(DemoProvider.USERS.get(0));
     assertThat(site.client.get("/page", cookies)).startsWith("HTTP/1.1 200");
 
-    String signOut =
-        site.client.send(
-            "POST",
-            "/.apprxy/sign-out",
-            cookies
-                + "Origin: https://localhost:"
-                + site.url.getPort()
-                + "\nSec-Fetch-Site: same-origin\nContent-Length: 0\n",
-            "");
-    assertThat(signOut).startsWith("HTTP/1.1 30");
+    assertThat(signOut(site, cookies)).startsWith("HTTP/1.1 30");
     assertThat(site.client.get("/page", cookies)).startsWith("HTTP/1.1 401");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatIsOpen_endsWithTheSignOut(ServletContainer container) throws Exception {
+    Site site = at(container);
+    for (String path : List.of("/stream", "/sse")) {
+      String cookies = site.cookies(DemoProvider.USERS.get(0));
+      String host = " HTTP/1.1\r\nHost: localhost:" + site.url.getPort() + "\r\n";
+      try (Socket socket = site.client.connect()) {
+        String request = "GET " + path + host + "Connection: close\r\n" + cookies.strip();
+        socket.getOutputStream().write((request + "\r\n\r\n").getBytes(US_ASCII));
+        BufferedReader answer =
+            new BufferedReader(new InputStreamReader(socket.getInputStream(), US_ASCII));
+        String line = answer.readLine();
+        assertThat(line).startsWith("HTTP/1.1 200");
+        while (!line.contains("tick")) {
+          line = answer.readLine();
+        }
+        assertThat(signOut(site, cookies)).startsWith("HTTP/1.1 30");
+        assertThat(ends(answer)).as(path).isTrue();
+      }
+    }
+  }
+
+  private static boolean ends(BufferedReader answer) {
+    try {
+      while (answer.readLine() != null) {}
+      return true;
+    } catch (SocketTimeoutException e) {
+      return false;
+    } catch (IOException e) {
+      return true;
+    }
+  }
+
+  private static String signOut(Site site, String cookies) throws IOException {
+    return site.client.send(
+        "POST",
+        "/.apprxy/sign-out",
+        cookies
+            + "Origin: https://localhost:"
+            + site.url.getPort()
+            + "\nSec-Fetch-Site: same-origin\nContent-Length: 0\n",
+        "");
   }
 
   private static String cacheControl(String answer) {

@@ -16,7 +16,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** What the README shows is what compiles and runs. */
 class ReadmeTest {
   @ParameterizedTest
-  @CsvSource({"SmallestGateway, 20", "SmallestConnector, 10", "WhatIf, 50"})
+  @CsvSource({
+    "SmallestGateway, 20",
+    "SmallestConnector, 10",
+    "WhatIf, 50",
+    "TomcatExample, 25",
+    "JettyExample, 15"
+  })
   void snippet_isTheCodeThatCompiles_andIsShort(String example, int limit) throws IOException {
     List<String> source =
         Files.readAllLines(Path.of("src/main/java/io/apprxy/examples", example + ".java"));
