@@ -32,7 +32,8 @@ final class StepUp {
     List<String> acr = identity.values("acr");
     List<String> acrs = identity.values("acrs");
     if (!requirement.acrValues().isEmpty()
-        && requirement.acrValues().stream().noneMatch(acr::contains)) {
+        && requirement.acrValues().stream().noneMatch(acr::contains)
+        && requirement.methods().stream().noneMatch(identity.values("amr")::containsAll)) {
       return "acr is " + acr + ", none of " + requirement.acrValues();
     }
     String context = requirement.authenticationContext();

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -85,6 +86,7 @@ record Wish(
           url,
           "acr_values",
           requirement.acrValues().isEmpty() ? null : String.join(" ", requirement.acrValues()));
+      append(url, "amr_values", requirement.methods().isEmpty() ? null : methods(requirement));
       append(url, "authentication_context", requirement.authenticationContext());
       Duration maxAge = requirement.maxAge();
       append(url, "max_age", maxAge == null ? null : Long.toString(maxAge.toSeconds()));
@@ -113,6 +115,7 @@ record Wish(
     put(claims, "login_hint", loginHint);
     if (requirement != null) {
       claims.put("acr_values", requirement.acrValues());
+      claims.put("amr_values", methods(requirement));
       put(claims, "authentication_context", requirement.authenticationContext());
       Duration maxAge = requirement.maxAge();
       put(claims, "max_age", maxAge == null ? null : maxAge.toSeconds());
@@ -138,10 +141,27 @@ record Wish(
         (String) claims.get("login_hint"),
         requirement(
             acrValues,
+            methods((String) claims.get("amr_values")),
             (String) claims.get("authentication_context"),
             claims.get("max_age") instanceof Number seconds
                 ? Duration.ofSeconds(seconds.longValue())
                 : null));
+  }
+
+  /** Sets of authentication methods: {@code hwk pin,fido}. */
+  private static String methods(StepUpRequirement requirement) {
+    return requirement.methods().stream()
+        .map(set -> String.join(" ", set))
+        .collect(Collectors.joining(","));
+  }
+
+  private static List<List<String>> methods(@Nullable String text) {
+    return text == null
+        ? List.of()
+        : Arrays.stream(text.split(","))
+            .map(set -> Arrays.stream(set.split(" ")).filter(value -> !value.isEmpty()).toList())
+            .filter(set -> !set.isEmpty())
+            .toList();
   }
 
   private static void put(Map<String, Object> claims, String name, @Nullable Object value) {
@@ -173,6 +193,7 @@ record Wish(
         acrValues == null
             ? List.of()
             : Arrays.stream(acrValues.split(" ")).filter(value -> !value.isEmpty()).toList(),
+        methods(text(parameters.get("amr_values"))),
         context != null && context.matches("c[1-9][0-9]?") ? context : null,
         maxAge != null && maxAge.matches("[0-9]{1,9}")
             ? Duration.ofSeconds(Long.parseLong(maxAge))
@@ -180,9 +201,12 @@ record Wish(
   }
 
   private static @Nullable StepUpRequirement requirement(
-      List<String> acrValues, @Nullable String context, @Nullable Duration maxAge) {
+      List<String> acrValues,
+      List<List<String>> methods,
+      @Nullable String context,
+      @Nullable Duration maxAge) {
     return acrValues.isEmpty() && context == null && maxAge == null
         ? null
-        : new StepUpRequirement(acrValues, context, maxAge, "");
+        : new StepUpRequirement(acrValues, context, maxAge, "", methods);
   }
 }

@@ -49,7 +49,7 @@ sealed interface Control {
       if (context != null && (strength.acrValues().isEmpty() || evaluation.isOfEntra())) {
         demands.context(context, result);
       } else {
-        demands.acrValues(strength.acrValues(), result);
+        demands.acrValues(strength.acrValues(), strength.allowedCombinations(), result);
       }
     }
 

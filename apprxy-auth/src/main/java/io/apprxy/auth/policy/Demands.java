@@ -21,6 +21,7 @@ class Demands {
   private @Nullable Refusal refusal;
   private boolean blocked;
   private @Nullable List<String> acrValues;
+  private List<List<String>> methods = List.of();
   private @Nullable String acrPolicy;
   private @Nullable List<String> kept;
   private @Nullable String keptPolicy;
@@ -41,10 +42,12 @@ class Demands {
     }
   }
 
-  void acrValues(List<String> values, PolicyResult result) {
-    if (values.isEmpty()) {
-      return;
-    }
+  /**
+   * One of these values, or one of these sets of methods. Where two policies demand different ones,
+   * only a value proves both.
+   */
+  void acrValues(List<String> values, List<List<String>> orMethods, PolicyResult result) {
+    methods = acrValues == null || methods.equals(orMethods) ? orMethods : List.of();
     List<String> common = acrValues == null ? values : common(acrValues, values);
     if (common.isEmpty()) {
       contradict(acrPolicy, result.policy());
@@ -100,7 +103,8 @@ class Demands {
             maxAge,
             acrValues == null && context == null
                 ? "Your sign-in is too old for this."
-                : "This needs a stronger sign-in.");
+                : "This needs a stronger sign-in.",
+            methods);
     return new Decision(Effect.STEP_UP, requirement, null, persistentBrowser, results);
   }
 
@@ -126,7 +130,7 @@ class Demands {
     void refuse(ErrorCode code, PolicyResult result) {}
 
     @Override
-    void acrValues(List<String> values, PolicyResult result) {}
+    void acrValues(List<String> values, List<List<String>> orMethods, PolicyResult result) {}
 
     @Override
     void keep(List<String> values, String policy) {}

@@ -3,7 +3,7 @@ package io.apprxy.auth.policy;
 import io.apprxy.Exchange;
 import io.apprxy.auth.policy.Policy.ClientAppType;
 import java.util.List;
-import java.util.Locale;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** What a request says of itself. */
@@ -11,6 +11,8 @@ final class RequestFacts {
   /** Some frameworks take the method that stands here for the one of the request. */
   private static final List<String> OVERRIDES =
       List.of("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override");
+
+  private static final Pattern TOKEN = Pattern.compile("(?is)\\s*(bearer|dpop)([ \\t].*)?");
 
   private RequestFacts() {}
 
@@ -31,13 +33,12 @@ final class RequestFacts {
   }
 
   /**
-   * A token is sent by an app, a session by a browser; a request with both may have been vouched
-   * for by either.
+   * An application that takes tokens judges a request that has one by it; all others by sessions.
    */
-  static @Nullable ClientAppType clientAppType(Exchange exchange) {
-    String credentials = exchange.header("Authorization");
-    String scheme = credentials == null ? "" : credentials.toLowerCase(Locale.ROOT);
-    return scheme.startsWith("bearer ") || scheme.startsWith("dpop ")
+  static ClientAppType clientAppType(Exchange exchange) {
+    return exchange.application().bearerTokens() != null
+            && exchange.headers("Authorization").stream()
+                .anyMatch(credentials -> TOKEN.matcher(credentials).matches())
         ? ClientAppType.MOBILE_APPS_AND_DESKTOP_CLIENTS
         : ClientAppType.BROWSER;
   }

@@ -101,6 +101,43 @@ class StepUpTest extends OidcTest {
     assertThat(browser.open("/").identity().values("acrs")).contains("c1");
   }
 
+  /** As of providers that do not know the classes, but tell what they did. */
+  @ParameterizedTest
+  @CsvSource({"pwd mfa, true", "hwk pin, true", "hwk, false", "pwd, false"})
+  void methods_thatDoAsWell_areDelivered(String methods, boolean delivered) throws Exception {
+    StepUpRequirement requirement =
+        new StepUpRequirement(
+            List.of("gold"),
+            null,
+            null,
+            "A second factor is needed.",
+            List.of(List.of("mfa"), List.of("pin", "hwk")));
+    browser.signIn(provider, "/");
+    provider.claims = claims -> claims.put("amr", List.of(methods.split(" ")));
+    URI callback = authorize(browser.openDemanding("/", requirement));
+
+    if (delivered) {
+      browser.open(callback);
+      assertThat(browser.open("/").identity().values("amr")).contains(methods.split(" "));
+      assertThat(StepUp.missing(browser.open("/").identity(), requirement, clock.instant()))
+          .isNull();
+    } else {
+      assertRefused(() -> browser.open(callback), ErrorCode.STEP_UP_FAILED);
+    }
+  }
+
+  @Test
+  void methods_areInTheAddressOfTheSignInPage_too() throws Exception {
+    StepUpRequirement requirement =
+        new StepUpRequirement(
+            List.of("gold"), null, null, "", List.of(List.of("mfa"), List.of("pin", "hwk")));
+    Wish wish = new Wish(null, null, "/", 0, null, requirement);
+    String query = wish.path().substring(wish.path().indexOf('?') + 1);
+
+    assertThat(Wish.of(Parameters.of(query)).requirement()).isEqualTo(requirement);
+    assertThat(Wish.fromClaims(wish.toClaims()).requirement()).isEqualTo(requirement);
+  }
+
   @ParameterizedTest
   @CsvSource({"0", "-59", "59"})
   void newSignIn_isNew_whateverTheProvidersClockSays(long skew) throws Exception {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
+import io.apprxy.BearerTokens;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -507,12 +508,22 @@ class ConditionalAccessTest {
 
     assertThat(decide(access, request(WIKI, "GET", "/", Map.of()), alice()))
         .isEqualTo(Verdict.proceed());
-    for (String credentials : List.of("Bearer x", "bearer x", "DPoP x")) {
+    Application api =
+        application("api").bearerTokens(BearerTokens.forAudiences("api").build()).build();
+    for (String credentials : List.of("Bearer x", "bearer x", "DPoP x", " BEARER\tx", "bearer")) {
       assertRefusedWith(
           ErrorCode.REFUSED_BY_POLICY,
           access,
-          request(WIKI, "GET", "/", Map.of("Authorization", credentials)),
+          request(api, "GET", "/", Map.of("Authorization", credentials)),
           alice());
+    }
+    // who comes with a session is in a browser, whatever they send beside it
+    for (TestExchange request :
+        List.of(
+            request(WIKI, "GET", "/", Map.of("Authorization", "Bearer x")),
+            request(api, "GET", "/", Map.of("Authorization", "Basic x")),
+            request(api, "GET", "/", Map.of("Authorization", "BearerX x")))) {
+      assertThat(decide(access, request, alice())).isEqualTo(Verdict.proceed());
     }
   }
 
@@ -733,6 +744,7 @@ class ConditionalAccessTest {
         stepUp(decide(access(set).build(), from("127.0.0.1"), identity("1", Map.of())));
     assertThat(demanded.acrValues())
         .startsWith("http://schemas.openid.net/pape/policies/2007/06/multi-factor");
+    assertThat(demanded.methods()).containsExactly(List.of("mfa"));
     assertThat(demanded.maxAge()).isNull();
     assertThat(demanded.reason()).isEqualTo("This needs a stronger sign-in.");
   }
@@ -1011,6 +1023,7 @@ class ConditionalAccessTest {
     StepUpRequirement demanded = stepUp(decide(access(set).build(), from("127.0.0.1"), old));
 
     assertThat(demanded.acrValues()).containsExactly("silver", "gold");
+    assertThat(demanded.methods()).isEmpty();
     assertThat(demanded.authenticationContext()).isEqualTo("c3");
     assertThat(demanded.maxAge()).isEqualTo(Duration.ofHours(1));
   }
