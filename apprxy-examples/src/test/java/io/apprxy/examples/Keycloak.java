@@ -90,6 +90,9 @@ final class Keycloak implements AutoCloseable {
                   "--http-port=" + DemoSetup.portOrFree(0), // start-dev opens it, wanted or not
                   "--https-port=" + port,
                   "--https-key-store-file=" + keyStore,
+                  "--https-client-auth=request",
+                  "--https-trust-store-file=" + TestClient.shared().trustStore(),
+                  "--https-trust-store-password=" + TestClient.PASSWORD,
                   "--hostname=" + base)
               .redirectErrorStream(true)
               .redirectOutput(log.toFile());
@@ -119,11 +122,21 @@ final class Keycloak implements AutoCloseable {
     }
     Path imported = Files.createDirectories(data.resolve("import"));
     try (InputStream realm = Keycloak.class.getResourceAsStream("/keycloak/realm.json")) {
-      Files.copy(realm, imported.resolve("apprxy-realm.json"));
+      String known =
+          new String(realm.readAllBytes(), StandardCharsets.UTF_8)
+              .replace("@JWKS@", TestClient.shared().jwks().replace("\"", "\\\""));
+      Files.writeString(imported.resolve("apprxy-realm.json"), known);
     }
   }
 
   private static X509Certificate selfSigned(Path keyStore, String password)
+      throws IOException, GeneralSecurityException, InterruptedException {
+    return selfSigned(keyStore, password, "127.0.0.1", "EC", "-groupname", "secp256r1");
+  }
+
+  /** Makes a key, certified by itself, in a new key store. */
+  static X509Certificate selfSigned(
+      Path keyStore, String password, String name, String type, String... size)
       throws IOException, GeneralSecurityException, InterruptedException {
     Process keytool =
         new ProcessBuilder(
@@ -132,11 +145,11 @@ final class Keycloak implements AutoCloseable {
                 "-alias",
                 "server",
                 "-keyalg",
-                "EC",
-                "-groupname",
-                "secp256r1",
+                type,
+                size[0],
+                size[1],
                 "-dname",
-                "CN=127.0.0.1",
+                "CN=" + name,
                 "-ext",
                 "SAN=ip:127.0.0.1",
                 "-validity",
@@ -178,6 +191,10 @@ final class Keycloak implements AutoCloseable {
 
   String issuer() {
     return base + "/realms/apprxy";
+  }
+
+  X509Certificate certificate() {
+    return certificate;
   }
 
   /** For a client that trusts this Keycloak, and nobody else. */

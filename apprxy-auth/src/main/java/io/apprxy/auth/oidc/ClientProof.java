@@ -39,7 +39,7 @@ final class ClientProof {
   @Nullable ClientAuthentication of(OidcClient client) {
     Secret secret = client.secret();
     if (secret != null) {
-      return takesFormOnly()
+      return client.secretInForm() || takesFormOnly()
           ? new ClientSecretPost(client.id(), secret)
           : new ClientSecretBasic(client.id(), secret);
     }

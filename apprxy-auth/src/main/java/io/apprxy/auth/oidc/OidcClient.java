@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 public final class OidcClient {
   private final ClientID id;
   private final @Nullable Secret secret;
+  private final boolean secretInForm;
   private final @Nullable SigningKey key;
   private final boolean mutualTls;
   private final boolean pushesRequests;
@@ -27,6 +28,7 @@ public final class OidcClient {
   private OidcClient(Builder settings, ClientID id) {
     this.id = id;
     this.secret = settings.secret;
+    this.secretInForm = settings.secretInForm;
     this.key = settings.key;
     this.mutualTls = settings.mutualTls;
     this.pushesRequests = settings.pushesRequests;
@@ -56,6 +58,10 @@ public final class OidcClient {
   /** Null if it has none. */
   @Nullable Secret secret() {
     return secret;
+  }
+
+  boolean secretInForm() {
+    return secretInForm;
   }
 
   /** Null if it has none. */
@@ -93,6 +99,7 @@ public final class OidcClient {
   public static final class Builder {
     private @Nullable ClientID id;
     private @Nullable Secret secret;
+    private boolean secretInForm;
     private @Nullable SigningKey key;
     private boolean mutualTls;
     private boolean pushesRequests;
@@ -117,6 +124,15 @@ public final class OidcClient {
     public Builder secret(String shared) {
       Settings.require(!shared.isBlank(), "clientSecret", "(blank)", "not blank");
       secret = new Secret(shared);
+      return this;
+    }
+
+    /**
+     * Sends the secret in the form ({@code client_secret_post}), for a provider that takes both but
+     * is strict about this client. Default: in the header, wherever the provider takes it there.
+     */
+    public Builder secretInForm() {
+      secretInForm = true;
       return this;
     }
 
