@@ -69,6 +69,11 @@ public enum ErrorCode {
       503,
       "It cannot be found out at present whether your session is still valid.",
       "Try again in a moment; the operator should check the state that gateways share."),
+  GROUPS_UNKNOWN(
+      "APX-211",
+      502,
+      "It cannot be found out which groups you are in.",
+      "Try again in a moment; if that does not help, tell your administrator."),
   ACCESS_TOKEN_REFUSED(
       "APX-215",
       401,

@@ -1,6 +1,7 @@
 package io.apprxy.examples;
 
 import com.nimbusds.jose.jwk.JWKSet;
+import com.nimbusds.jose.jwk.KeyUse;
 import com.nimbusds.jose.jwk.RSAKey;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -72,7 +73,10 @@ final class TestClient {
   /** What a provider registers the key as. */
   String jwks() {
     return new JWKSet(
-            new RSAKey.Builder((RSAPublicKey) certificate.getPublicKey()).keyID(KEY_ID).build())
+            new RSAKey.Builder((RSAPublicKey) certificate.getPublicKey())
+                .keyID(KEY_ID)
+                .keyUse(KeyUse.SIGNATURE)
+                .build())
         .toString();
   }
 

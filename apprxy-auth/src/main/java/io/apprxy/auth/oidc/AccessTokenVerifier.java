@@ -82,11 +82,13 @@ final class AccessTokenVerifier {
       throw refused(Untrusted.text(e.getMessage()), e);
     }
     check(header.getType(), claims.getClaims());
-    return AccessToken.of(settings.issuer(), digest, claims.getClaims());
+    return AccessToken.of(claims.getIssuer(), digest, claims.getClaims());
   }
 
   private void check(@Nullable JOSEObjectType type, Map<String, Object> claims) {
-    if (!settings.issuer().equals(claims.get("iss"))) {
+    String issuer = claims.get("iss") instanceof String named ? named : "";
+    String tenant = claims.get("tid") instanceof String named ? named : null;
+    if (!settings.isIssuer(issuer) || !settings.isTenant(issuer, tenant)) {
       throw refused("it is of another issuer", null);
     }
     boolean typed = AT_JWT.equals(type) || AT_JWT_LONG.equals(type);

@@ -123,7 +123,7 @@ final class AccessTokens {
   /** Of those who may vouch for users of this application, the one that the token names. */
   private Discovery issuer(Exchange exchange, @Nullable String name) {
     return providers.candidates(exchange).stream()
-        .filter(one -> one.settings().issuer().equals(name))
+        .filter(one -> one.settings().isIssuer(name))
         .findFirst()
         .orElseThrow(
             () ->

@@ -4,7 +4,6 @@ import com.nimbusds.oauth2.sdk.GeneralException;
 import com.nimbusds.oauth2.sdk.ParseException;
 import com.nimbusds.oauth2.sdk.http.HTTPRequest;
 import com.nimbusds.oauth2.sdk.http.HTTPResponse;
-import com.nimbusds.oauth2.sdk.id.Issuer;
 import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
@@ -117,12 +116,11 @@ final class Discovery {
   private OIDCProviderMetadata metadata() {
     try {
       HTTPResponse response =
-          http.send(
-              new HTTPRequest(
-                  HTTPRequest.Method.GET,
-                  OIDCProviderMetadata.resolveURL(new Issuer(settings.issuer()))));
+          http.send(new HTTPRequest(HTTPRequest.Method.GET, settings.metadata()));
       response.ensureStatusCode(HTTPResponse.SC_OK);
-      return OIDCProviderMetadata.parse(response.getBody());
+      // As the name of an issuer for many tenants is written, it is no URI.
+      return OIDCProviderMetadata.parse(
+          response.getBody().replace("{tenantid}", Provider.TENANT_IN_URI));
     } catch (GeneralException | IllegalArgumentException e) {
       String what = e instanceof ParseException ? "cannot be read" : "cannot be had";
       throw new GatewayException(ErrorCode.PROVIDER_INVALID, "the provider's metadata " + what, e);

@@ -2,6 +2,7 @@ package io.apprxy.auth.oidc;
 
 import java.net.URI;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 
 /** What is particular about Microsoft Entra ID. */
@@ -15,7 +16,20 @@ final class Entra {
           "login.chinacloudapi.cn",
           "sts.windows.net");
 
+  /** What a token says in the place of groups. */
+  static final Set<String> OVERAGE = Set.of("_claim_names", "_claim_sources", "hasgroups");
+
   private Entra() {}
+
+  /**
+   * Whether a token leaves the groups of its user out because they are too many: it names a source
+   * of them instead ({@code _claim_names}, OpenID Connect Core §5.6.2), or says that there are some
+   * ({@code hasgroups}).
+   */
+  static boolean leavesGroupsOut(Map<String, Object> claims) {
+    return (claims.get("_claim_names") instanceof Map<?, ?> names && names.containsKey("groups"))
+        || "true".equals(String.valueOf(claims.get("hasgroups")));
+  }
 
   static boolean isIssuer(String issuer) {
     String host = URI.create(issuer.replace("{tenantid}", "common")).getHost();

@@ -68,8 +68,8 @@ final class IdTokenVerifier {
     Claims(String nonce) {
       super(
           Set.of(client.id().getValue()),
-          new JWTClaimsSet.Builder().issuer(settings.issuer()).claim("nonce", nonce).build(),
-          Set.of("sub", "exp", "iat"),
+          new JWTClaimsSet.Builder().claim("nonce", nonce).build(),
+          Set.of("iss", "sub", "exp", "iat"),
           Set.of());
       setMaxClockSkew(Math.toIntExact(settings.clockSkew().toSeconds()));
     }
@@ -79,10 +79,21 @@ final class IdTokenVerifier {
         throws BadJWTException {
       super.verify(claims, context);
       try {
+        checkIssuer(claims);
         checkTimes(claims);
         checkParties(claims);
       } catch (ParseException e) {
         throw new BadJWTException("a claim is not of its type", e);
+      }
+    }
+
+    /** Rule 2; of many tenants, the one that the token names, if it is allowed. */
+    private void checkIssuer(JWTClaimsSet claims) throws BadJWTException, ParseException {
+      String issuer = claims.getIssuer();
+      if (issuer == null
+          || !settings.isIssuer(issuer)
+          || !settings.isTenant(issuer, claims.getStringClaim("tid"))) {
+        throw new BadJWTException("of another issuer: " + issuer);
       }
     }
 

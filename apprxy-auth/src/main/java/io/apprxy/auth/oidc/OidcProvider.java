@@ -1,7 +1,6 @@
 package io.apprxy.auth.oidc;
 
 import com.nimbusds.jose.JWSAlgorithm;
-import com.nimbusds.oauth2.sdk.id.Issuer;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -29,9 +28,15 @@ import org.jspecify.annotations.Nullable;
 public final class OidcProvider {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 
+  /** As Entra ID writes it. */
+  private static final String TENANT = "{tenantid}";
+
   private final String name;
   private final String title;
-  private final Issuer issuer;
+  private final String issuer;
+  private final Set<String> tenants;
+  private final @Nullable URI metadata;
+  private final @Nullable GroupSource groups;
   private final OidcClient client;
   private final Map<String, OidcClient> clients;
   private final Set<String> hosts;
@@ -41,10 +46,13 @@ public final class OidcProvider {
   private final Duration timeout;
   private final @Nullable SSLContext trust;
 
-  private OidcProvider(Builder settings, Issuer issuer, OidcClient client) {
+  private OidcProvider(Builder settings, String issuer, OidcClient client) {
     this.name = settings.name;
     this.title = settings.title;
     this.issuer = issuer;
+    this.tenants = Set.copyOf(settings.tenants);
+    this.metadata = settings.metadata;
+    this.groups = settings.groups;
     this.client = client;
     this.clients = Map.copyOf(settings.clients);
     this.hosts = Set.copyOf(settings.hosts);
@@ -81,9 +89,42 @@ public final class OidcProvider {
     return name;
   }
 
-  /** The provider's issuer identifier. */
+  /** The provider's issuer identifier, with {@code {tenantid}} in it if it has many tenants. */
   public String issuer() {
-    return issuer.getValue();
+    return issuer;
+  }
+
+  /** Whether it may call itself so: as configured, or as one of its tenants that are allowed. */
+  boolean isIssuer(@Nullable String name) {
+    return tenants.isEmpty()
+        ? issuer.equals(name)
+        : tenants.stream().anyMatch(tenant -> issuerOf(tenant).equals(name));
+  }
+
+  /** Whether a token of this issuer may be of this tenant ({@code tid}), or of none. */
+  boolean isTenant(String name, @Nullable String tenant) {
+    return tenants.isEmpty()
+        || (tenant != null && tenants.contains(tenant) && issuerOf(tenant).equals(name));
+  }
+
+  private String issuerOf(String tenant) {
+    return issuer.replace(TENANT, tenant);
+  }
+
+  /** Where its metadata is (OpenID Connect Discovery §4). */
+  URI metadata() {
+    if (metadata != null) {
+      return metadata;
+    }
+    String whole = issuer.replace(TENANT, "organizations");
+    return URI.create(
+        (whole.endsWith("/") ? whole.substring(0, whole.length() - 1) : whole)
+            + "/.well-known/openid-configuration");
+  }
+
+  /** Whom to ask for groups that a token does not hold, or null. */
+  @Nullable GroupSource groups() {
+    return groups;
   }
 
   /** What users know it by. */
@@ -145,7 +186,7 @@ public final class OidcProvider {
         && endpoint.getRawFragment() == null
         && endpoint.getRawUserInfo() == null
         && ("https".equalsIgnoreCase(endpoint.getScheme())
-            || (isPlainLoopback(endpoint) && isPlainLoopback(URI.create(issuer.getValue()))));
+            || (isPlainLoopback(endpoint) && isPlainLoopback(metadata())));
   }
 
   private static boolean isPlainLoopback(URI uri) {
@@ -174,7 +215,10 @@ public final class OidcProvider {
 
     private final String name;
     private String title;
-    private @Nullable Issuer issuer;
+    private @Nullable String issuer;
+    private final Set<String> tenants = new LinkedHashSet<>();
+    private @Nullable URI metadata;
+    private @Nullable GroupSource groups;
     private OidcClient.@Nullable Builder clientBuilder;
     private @Nullable OidcClient client;
     private final Map<String, OidcClient> clients = new HashMap<>();
@@ -204,17 +248,64 @@ public final class OidcProvider {
     }
 
     /**
-     * The provider's issuer identifier, exactly as in its metadata and tokens. Required.
+     * The provider's issuer identifier, exactly as in its metadata and tokens. Required. One for
+     * many tenants has {@code {tenantid}} in it, as in Entra ID's metadata: {@code
+     * https://login.microsoftonline.com/{tenantid}/v2.0}; see {@link #tenants}.
      *
      * @throws IllegalArgumentException unless it is an https URL without query and fragment; http
      *     is taken for {@code localhost}, {@code 127.x.x.x} and {@code [::1]}
      */
     public Builder issuer(String url) {
+      checkUrl("issuer", url, url.replace(TENANT, "tenant"));
+      issuer = url;
+      return this;
+    }
+
+    /**
+     * The tenants whose users may sign in, where the issuer is one for many: the directory ids that
+     * stand in the place of {@code {tenantid}}. Required with such an issuer, since anybody can
+     * have a tenant there; useless with another.
+     *
+     * @throws IllegalArgumentException if one is no id of 1 to 64 letters, digits, {@code . -}
+     */
+    public Builder tenants(String... ids) {
+      for (String id : ids) {
+        Settings.require(
+            id.matches("[A-Za-z0-9][A-Za-z0-9.-]{0,63}"), "tenants", id, "ids of directories");
+        tenants.add(id);
+      }
+      return this;
+    }
+
+    /**
+     * Where the metadata is, if it is not where the issuer is: for tokens of version 1 of Entra ID,
+     * {@code https://login.microsoftonline.com/<tenant>/.well-known/openid-configuration}. The
+     * issuer that it names must be the one that is configured. Default: below the issuer (OpenID
+     * Connect Discovery §4), at {@code organizations} for an issuer of many tenants.
+     *
+     * @throws IllegalArgumentException as {@link #issuer} does
+     */
+    public Builder metadata(String url) {
+      metadata = checkUrl("metadata", url, url);
+      return this;
+    }
+
+    /**
+     * Whom to ask for the groups of a user who has more than a token can hold (Entra ID's overage).
+     * Default: nobody, so that such a user cannot sign in: a policy for a group could not be held
+     * against them.
+     */
+    public Builder groups(GroupSource source) {
+      groups = Objects.requireNonNull(source, "source");
+      return this;
+    }
+
+    static URI checkUrl(String setting, String url, String plain) {
       URI uri;
       try {
-        uri = URI.create(url);
+        uri = URI.create(plain);
       } catch (IllegalArgumentException e) {
-        throw new IllegalArgumentException("issuer must be a URL: " + url, e);
+        throw new IllegalArgumentException(setting + " must be a URL: " + url, e);
       }
       boolean secure = "https".equalsIgnoreCase(uri.getScheme()) || isPlainLoopback(uri);
       Settings.require(
@@ -223,11 +314,10 @@ public final class OidcProvider {
               && uri.getRawQuery() == null
               && uri.getRawFragment() == null
               && uri.getRawUserInfo() == null,
-          "issuer",
+          setting,
           url,
           "an https URL (http only for loopback hosts) without user, query and fragment");
-      issuer = new Issuer(url);
-      return this;
+      return uri;
     }
 
     /** One that is built when this is. */
@@ -358,11 +448,18 @@ public final class OidcProvider {
     /**
      * The provider, not looked for yet.
      *
-     * @throws IllegalStateException if issuer or client is missing
+     * @throws IllegalStateException if issuer or client is missing, or the tenants of an issuer for
+     *     many are, or tenants have no place in the issuer
      */
     public OidcProvider build() {
       if (issuer == null) {
         throw new IllegalStateException("issuer is missing: it is required");
+      }
+      if (issuer.contains(TENANT) == tenants.isEmpty()) {
+        throw new IllegalStateException(
+            tenants.isEmpty()
+                ? "tenants are missing: anybody can have one at " + issuer
+                : "tenants have no place in the issuer: write {tenantid} there");
       }
       OidcClient registration = clientBuilder == null ? client : clientBuilder.build();
       if (registration == null) {

@@ -56,6 +56,8 @@ final class Provider {
   /** An unknown key id causes a fetch, but no more than two in this time. */
   private static final Duration KEYS_INTERVAL = Duration.ofSeconds(30);
 
+  static final String TENANT_IN_URI = "%7Btenantid%7D";
+
   /** How long a user may take to arrive at the provider with a signed request. */
   private static final Duration REQUEST_LIFETIME = Duration.ofMinutes(5);
 
@@ -101,7 +103,9 @@ final class Provider {
       @Nullable Provider before) {
     // OpenID Connect Discovery §4.3: must be identical
     require(
-        settings.issuer().equals(metadata.getIssuer().getValue()),
+        settings
+            .issuer()
+            .equals(metadata.getIssuer().getValue().replace(TENANT_IN_URI, "{tenantid}")),
         "the metadata is of another issuer");
     require(
         settings.trusts(metadata.getAuthorizationEndpointURI()),
@@ -199,8 +203,11 @@ final class Provider {
           "the provider demands signed requests: privateKey is missing");
     }
     Instant now = clock.instant();
+    OIDCClaimsRequest wanted = asked.getOIDCClaims();
     JWTClaimsSet claims =
         new JWTClaimsSet.Builder(asked.toJWTClaimsSet())
+            // An object in a token (OpenID Connect Core §6.1), where it is a text in an address.
+            .claim("claims", wanted == null ? null : wanted.toJSONObject())
             .issuer(client.id().getValue())
             .audience(settings.issuer())
             .jwtID(UUID.randomUUID().toString())
@@ -283,7 +290,7 @@ final class Provider {
   void checkSender(@Nullable String issuer) {
     if (issuer == null
         ? metadata.supportsAuthorizationResponseIssuerParam()
-        : !issuer.equals(settings.issuer())) {
+        : !settings.isIssuer(issuer)) {
       throw new GatewayException(
           ErrorCode.SIGN_IN_FAILED, "the response is of another issuer: " + Untrusted.text(issuer));
     }

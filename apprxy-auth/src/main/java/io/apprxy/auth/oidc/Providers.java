@@ -52,7 +52,7 @@ final class Providers {
   /** The one with this issuer, or null. */
   @Nullable Discovery of(@Nullable String issuer) {
     return all.values().stream()
-        .filter(one -> one.settings().issuer().equals(issuer))
+        .filter(one -> one.settings().isIssuer(issuer))
         .findFirst()
         .orElse(null);
   }

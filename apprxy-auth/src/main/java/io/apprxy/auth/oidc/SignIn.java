@@ -237,7 +237,9 @@ final class SignIn {
                     .thenApplyAsync(
                         provider -> {
                           provider.checkSender(parameters.get("iss"));
-                          return provider.redeem(client, code, login, browser, callbackUri);
+                          return withGroups(
+                              asked.settings(),
+                              provider.redeem(client, code, login, browser, callbackUri));
                         },
                         workers))
             .thenApply(token -> complete(exchange, asked.settings(), client, login, token)));
@@ -298,10 +300,11 @@ final class SignIn {
     Map<String, Object> claims = new HashMap<>(told.getClaims());
     claims.keySet().removeAll(PROTOCOL_CLAIMS);
     claims.values().removeIf(value -> value == null);
+    claims.keySet().removeAll(Entra.OVERAGE);
     claims.put("aud", client.id().getValue()); // a session counts only where this client does
     Identity proven =
         new Identity(
-            provider.issuer(),
+            told.getIssuer(),
             told.getSubject(),
             "",
             authenticatedAt(provider, login, authTime(told)),
@@ -324,6 +327,22 @@ final class SignIn {
     attempts.signedIn(exchange, identity);
     Choice.remember(exchange, provider);
     return Verdict.answer(redirect(exchange, login.wish().returnTo()));
+  }
+
+  /** The same token, with the groups that did not fit into it. Blocks. */
+  private static IdToken withGroups(OidcProvider provider, IdToken token) {
+    Map<String, Object> claims = token.claims().getClaims();
+    if (!Entra.leavesGroupsOut(claims)) {
+      return token;
+    }
+    GroupSource source = provider.groups();
+    if (source == null) {
+      throw new GatewayException(
+          ErrorCode.GROUPS_UNKNOWN, "the token leaves groups out, and no groups(…) is configured");
+    }
+    List<String> groups = source.groupsOf(Map.copyOf(claims));
+    return new IdToken(
+        token.token(), new JWTClaimsSet.Builder(token.claims()).claim("groups", groups).build());
   }
 
   private Instant authenticatedAt(OidcProvider provider, Login login, @Nullable Instant told) {
