@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * application it is, and whether the client may use it, is not said yet. Immutable.
  *
  * @param service whether it was issued to a client for itself, not for a user
+ * @param issued when, by the issuer's clock; the epoch if it does not say
  * @param jkt the thumbprint of the key that its client must prove to have (RFC 9449 §6), or null
  * @param x5t the thumbprint of the certificate that its client must prove to have (RFC 8705 §3), or
  *     null
@@ -27,6 +28,7 @@ record AccessToken(
     Set<String> audiences,
     Set<String> scopes,
     boolean service,
+    Instant issued,
     Instant expires,
     @Nullable String jkt,
     @Nullable String x5t) {
@@ -74,6 +76,7 @@ record AccessToken(
         Set.copyOf(texts(claims.get("aud"))),
         scopes(claims),
         service,
+        issued != null ? issued : Instant.EPOCH,
         expires,
         text(confirmation, "jkt"),
         text(confirmation, "x5t#S256"));

@@ -11,6 +11,7 @@ import io.apprxy.Identity;
 import io.apprxy.StepUpRequirement;
 import io.apprxy.Verdict;
 import io.apprxy.auth.oidc.PresentedToken.Scheme;
+import io.apprxy.auth.session.Sessions;
 import io.apprxy.cluster.SharedState;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -44,13 +45,16 @@ final class AccessTokens {
   private static final Duration BELIEVED = Duration.ofMinutes(5);
 
   private final Providers providers;
+  private final Sessions sessions;
   private final Executor workers;
   private final Clock clock;
   private final SharedState state;
   private final Cache<String, AccessToken> verified;
 
-  AccessTokens(Providers providers, Executor workers, Clock clock, SharedState state) {
+  AccessTokens(
+      Providers providers, Sessions sessions, Executor workers, Clock clock, SharedState state) {
     this.providers = providers;
+    this.sessions = sessions;
     this.workers = workers;
     this.clock = clock;
     this.state = state;
@@ -141,7 +145,8 @@ final class AccessTokens {
       Discovery issuer = issuer(exchange, token.identity().issuer());
       BooleanSupplier stands = () -> isCurrent(token, issuer);
       if (!stands.getAsBoolean()) {
-        throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it has expired");
+        throw new GatewayException(
+            ErrorCode.ACCESS_TOKEN_REFUSED, "it has expired, or its user was logged out");
       }
       BearerTokens accepted = Objects.requireNonNull(exchange.application().bearerTokens());
       if (Collections.disjoint(token.audiences(), accepted.audiences())) {
@@ -174,7 +179,8 @@ final class AccessTokens {
   }
 
   private boolean isCurrent(AccessToken token, Discovery issuer) {
-    return clock.instant().isBefore(token.expires().plus(issuer.settings().clockSkew()));
+    return clock.instant().isBefore(token.expires().plus(issuer.settings().clockSkew()))
+        && !sessions.hasEnded(token.identity(), token.issued());
   }
 
   /** RFC 8705 §3. */

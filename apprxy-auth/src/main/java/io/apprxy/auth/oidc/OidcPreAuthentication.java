@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  * /.apprxy/signed-out}, {@code /.apprxy/user} (JSON), the callbacks, and what a provider calls to
  * end sessions: {@code /.apprxy/backchannel-logout} (OpenID Connect Back-Channel Logout 1.0) and
  * {@code /.apprxy/frontchannel-logout} (Front-Channel Logout 1.0, with {@code iss} and {@code
- * sid}).
+ * sid}), and {@code /.apprxy/events} for security events ({@link SecurityEventTransmitter}).
  *
  * <p>Of applications that take them ({@code Application.bearerTokens}), API clients are
  * authenticated by access tokens of the same providers: JWT (RFC 9068, and plain ones), bound to a
@@ -52,9 +52,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
   private final SignOut signOut;
   private final AccessTokens accessTokens;
   private final ProvidersLogout providersLogout;
+  private final SecurityEvents securityEvents;
 
   private OidcPreAuthentication(
       List<OidcProvider> settings,
+      List<SecurityEventTransmitter> transmitters,
       Sessions sessions,
       SignInAttempts attempts,
       Clock clock,
@@ -66,8 +68,9 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.sessions = sessions;
     this.signIn = new SignIn(sessions, logins, providers, workers, hints, attempts, clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
-    this.accessTokens = new AccessTokens(providers, workers, clock, state);
+    this.accessTokens = new AccessTokens(providers, sessions, workers, clock, state);
     this.providersLogout = new ProvidersLogout(providers, sessions, workers);
+    this.securityEvents = new SecurityEvents(transmitters, sessions, workers, clock);
     sessions.whenEnded(hints::forget);
   }
 
@@ -149,6 +152,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
               : notAllowed("GET, HEAD");
       case ProvidersLogout.BACK_CHANNEL ->
           only(exchange, "POST") ? providersLogout.backChannel(exchange) : notAllowed("POST");
+      case SecurityEvents.PATH ->
+          only(exchange, "POST") ? securityEvents.receive(exchange) : notAllowed("POST");
       case ProvidersLogout.FRONT_CHANNEL ->
           only(exchange, "GET") ? providersLogout.frontChannel(exchange) : notAllowed("GET");
       case USER ->
@@ -184,7 +189,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
     private @Nullable Sessions sessions;
     private @Nullable SignInAttempts attempts;
     private @Nullable Clock clock;
-    private SharedState state = SharedState.inMemory();
+    private final List<SecurityEventTransmitter> transmitters = new ArrayList<>();
+    private @Nullable SharedState state;
 
     private Builder() {}
 
@@ -275,10 +281,16 @@ public final class OidcPreAuthentication implements PreAuthentication {
 
     /**
      * Where several gateways remember in common which proofs of API clients were used (RFC 9449
-     * §11.1). Default: {@link SharedState#inMemory()}, of this gateway alone.
+     * §11.1). Default: the state of the sessions.
      */
     public Builder sharedState(SharedState shared) {
       state = Objects.requireNonNull(shared, "shared");
+      return this;
+    }
+
+    /** Adds somebody whose security events end sessions. Default: none. */
+    public Builder transmitter(SecurityEventTransmitter transmitter) {
+      transmitters.add(Objects.requireNonNull(transmitter, "transmitter"));
       return this;
     }
 
@@ -293,7 +305,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
      *
      * @throws IllegalStateException if there is no provider, issuer or clientId is missing, or the
      *     short form is used beside {@link #provider}
-     * @throws IllegalArgumentException if two providers have the same name or issuer
+     * @throws IllegalArgumentException if two providers have the same name or issuer, or two
+     *     transmitters the same issuer
      */
     public OidcPreAuthentication build() {
       if (shortForm && !providers.isEmpty()) {
@@ -305,10 +318,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
       Clock time = clock == null ? kept.clock() : clock;
       return new OidcPreAuthentication(
           providers.isEmpty() ? List.of(only.client(client).build()) : List.copyOf(providers),
+          List.copyOf(transmitters),
           kept,
           attempts == null ? SignInAttempts.builder().clock(time).build() : attempts,
           time,
-          state);
+          state == null ? kept.state() : state);
     }
 
     private Sessions defaultSessions() {

@@ -189,7 +189,7 @@ public final class OidcProvider {
             || (isPlainLoopback(endpoint) && isPlainLoopback(metadata())));
   }
 
-  private static boolean isPlainLoopback(URI uri) {
+  static boolean isPlainLoopback(URI uri) {
     String host = uri.getHost();
     return "http".equalsIgnoreCase(uri.getScheme())
         && host != null

@@ -139,6 +139,12 @@ final class Pages {
     return json(200, "application/json", user);
   }
 
+  /** For transmitters of security events (RFC 8935 §2.3). */
+  static Response setError(String code, String description) {
+    return json(400, "application/json", Map.of("err", code, "description", description))
+        .with("Content-Language", "en");
+  }
+
   /** For programs of a provider, in the form of OAuth's errors. */
   static Response error(int status, String code, String description) {
     return json(

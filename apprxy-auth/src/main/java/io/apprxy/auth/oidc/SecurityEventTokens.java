@@ -113,7 +113,7 @@ final class SecurityEventTokens {
     } catch (KeySourceException e) {
       throw new GatewayException(
           ErrorCode.PROVIDER_UNAVAILABLE, "the keys of " + issuer + " cannot be had", e);
-    } catch (BadJOSEException | JOSEException | IllegalArgumentException e) {
+    } catch (BadJOSEException | JOSEException | RuntimeException e) {
       throw new Refusal("invalid_key", "the signature or the type of the token is not accepted");
     }
     return check(claims, audiences);
@@ -236,10 +236,12 @@ final class SecurityEventTokens {
   }
 
   private static String hash(String text) {
+    return HexFormat.of().formatHex(sha256(text));
+  }
+
+  static byte[] sha256(String text) {
     try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
+      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every JDK has SHA-256", e);
     }

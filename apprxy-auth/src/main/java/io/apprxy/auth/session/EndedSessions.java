@@ -133,6 +133,12 @@ final class EndedSessions {
     return false;
   }
 
+  /** Whether there is nothing that could have ended any; throws like {@link #has}. */
+  boolean isQuiet() {
+    keepUp();
+    return everybody == null && endings.isEmpty();
+  }
+
   void listen(Consumer<Predicate<Identity>> listener) {
     listeners.add(listener);
   }
