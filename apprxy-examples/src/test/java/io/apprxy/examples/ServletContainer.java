@@ -1,6 +1,7 @@
 package io.apprxy.examples;
 
 import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
 import io.undertow.server.handlers.PathHandler;
 import io.undertow.servlet.Servlets;
 import io.undertow.servlet.api.DeploymentInfo;
@@ -18,6 +19,7 @@ import java.util.function.Consumer;
 import org.apache.catalina.Context;
 import org.apache.catalina.connector.Connector;
 import org.apache.catalina.startup.Tomcat;
+import org.apache.coyote.http2.Http2Protocol;
 import org.apache.tomcat.util.net.SSLHostConfig;
 import org.apache.tomcat.util.net.SSLHostConfigCertificate;
 import org.eclipse.jetty.ee11.servlet.ErrorPageErrorHandler;
@@ -57,6 +59,7 @@ enum ServletContainer {
       certificate.setCertificateKeyFile(key.toString());
       tls.addCertificate(certificate);
       connector.addSslHostConfig(tls);
+      connector.addUpgradeProtocol(new Http2Protocol());
       tomcat.setConnector(connector);
       contexts.forEach(
           (path, initializer) -> {
@@ -143,6 +146,7 @@ enum ServletContainer {
       Undertow server =
           Undertow.builder()
               .addHttpsListener(port, "127.0.0.1", certificates.server())
+              .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
               .setWorkerThreads(16)
               .setHandler(all)
               .build();

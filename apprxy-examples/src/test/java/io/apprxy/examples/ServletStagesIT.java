@@ -19,6 +19,11 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -307,6 +312,21 @@ class ServletStagesIT {
     assertThat(client.get("/page", forwarded))
         .contains("192.0.2.7 https://localhost:" + port + "/page");
     assertThat(client.get("/page", "X-Forwarded-For: unknown\n")).startsWith("HTTP/1.1 400");
+  }
+
+  /** It has no Host but an authority, which each container tells in its own way. */
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "JETTY") // which has it as another artifact
+  void http2_isServedTheSame(ServletContainer container) throws Exception {
+    start(container, IDENTIFY, ALLOW);
+    HttpClient http2 = HttpClient.newBuilder().sslContext(client.trust()).build();
+    HttpResponse<String> page =
+        http2.send(
+            HttpRequest.newBuilder(URI.create("https://localhost:" + port + "/page?x=1")).build(),
+            BodyHandlers.ofString());
+    assertThat(page.version()).isEqualTo(HttpClient.Version.HTTP_2);
+    assertThat(page.statusCode()).isEqualTo(200);
+    assertThat(page.body()).contains("user a-1");
   }
 
   // ---- what is open ends

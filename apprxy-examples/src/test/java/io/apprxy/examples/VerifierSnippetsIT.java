@@ -1,0 +1,267 @@
+package io.apprxy.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.net.httpserver.HttpServer;
+import io.apprxy.Application;
+import io.apprxy.Application.SignedAssertion;
+import io.apprxy.Identity;
+import io.apprxy.auth.sso.AssertionKeys;
+import io.apprxy.auth.sso.SignedAssertions;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Origins that are not on the JVM verify what a gateway signs: Node, and nginx with its help. */
+@Timeout(300)
+class VerifierSnippetsIT {
+  private static final Path SOURCES = Path.of("src/test/resources/verifier");
+  private static final String ISSUER = "https://gateway.example.com";
+  private static final Identity ALICE =
+      new Identity(
+          "https://idp.test", "a-1", "session-1", Instant.EPOCH, Map.of("name", "Alice Liddell"));
+  private static final AssertionKeys KEYS = AssertionKeys.generate();
+  private static final SignedAssertions SIGNER =
+      SignedAssertions.builder().issuer(ISSUER).keys(KEYS).build();
+
+  @TempDir private static Path directory;
+  private static final AtomicInteger CALLS = new AtomicInteger();
+  private static HttpServer gateway;
+  private static HttpServer application;
+  private static Process node;
+  private static Process nginx;
+  private static URI nodeUrl;
+  private static URI nginxUrl;
+
+  @BeforeAll
+  static void start() throws Exception {
+    gateway = server("/.apprxy/jwks.json", exchange -> SIGNER.publicKeys());
+    application =
+        server(
+            "/",
+            exchange -> {
+              CALLS.incrementAndGet();
+              return "user " + exchange.getRequestHeaders().get("X-User");
+            });
+    startNode();
+    startNginx();
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    for (Process process : new Process[] {nginx, node}) {
+      if (process != null) {
+        process.destroy();
+        if (!process.waitFor(10, TimeUnit.SECONDS)) {
+          process.destroyForcibly();
+        }
+      }
+    }
+    gateway.stop(0);
+    application.stop(0);
+  }
+
+  @Test
+  void readme_showsWhatIsTried() throws IOException {
+    String readme = Files.readString(Path.of("..", "README.md"));
+    assertThat(readme)
+        .contains("```js\n" + Files.readString(SOURCES.resolve("verifier.mjs")) + "```")
+        .contains("```nginx\n" + Files.readString(SOURCES.resolve("nginx.conf")) + "```");
+  }
+
+  @Test
+  void node_takesWhatTheGatewaySigned_andNothingElse() throws Exception {
+    HttpResponse<String> answer = get(nodeUrl, SIGNER.sign(ALICE, wiki("wiki")));
+    assertThat(answer.statusCode()).isEqualTo(200);
+    assertThat(answer.body()).isEqualTo("Hello, Alice Liddell\n");
+    for (String refused : refused()) {
+      assertThat(get(nodeUrl, refused).statusCode()).as(refused).isEqualTo(403);
+    }
+  }
+
+  @Test
+  void nginx_letsInWhomTheGatewayVouchesFor_andNobodyElse() throws Exception {
+    assertThat(get(nginxUrl, SIGNER.sign(ALICE, wiki("wiki"))).body()).isEqualTo("user [a-1]");
+    int before = CALLS.get();
+    for (String refused : refused()) {
+      assertThat(get(nginxUrl, refused).statusCode()).as(refused).isEqualTo(403);
+    }
+    assertThat(CALLS).hasValue(before);
+  }
+
+  private static List<String> refused() {
+    SignedAssertions stranger = SignedAssertions.builder().issuer(ISSUER).build();
+    SignedAssertions late =
+        SignedAssertions.builder()
+            .issuer(ISSUER)
+            .keys(KEYS)
+            .clock(Clock.fixed(Instant.now().minus(Duration.ofMinutes(2)), ZoneOffset.UTC))
+            .build();
+    String good = SIGNER.sign(ALICE, wiki("wiki"));
+    return List.of(
+        "",
+        "alice",
+        good.substring(0, good.lastIndexOf('.') + 1),
+        good + ", " + good,
+        SIGNER.sign(ALICE, wiki("other")),
+        stranger.sign(ALICE, wiki("wiki")),
+        late.sign(ALICE, wiki("wiki")));
+  }
+
+  private static Application wiki(String audience) {
+    return Application.builder("wiki")
+        .externalUrl("https://wiki.example.com/")
+        .internalUrl("http://wiki.corp/")
+        .assignEveryone()
+        .signedAssertion(SignedAssertion.defaults().forAudience(audience))
+        .build();
+  }
+
+  private static HttpResponse<String> get(URI url, String assertion) throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(url).timeout(Duration.ofSeconds(20)).header("X-User", "mallory");
+    if (!assertion.isEmpty()) {
+      request.header("X-Apprxy-Assertion", assertion);
+    }
+    return HttpClient.newHttpClient().send(request.build(), BodyHandlers.ofString());
+  }
+
+  // ---- the servers
+
+  private static void startNode() throws Exception {
+    Path home = directory.resolve("node");
+    Files.createDirectories(home);
+    for (String file : List.of("package.json", "package-lock.json", "verifier.mjs")) {
+      Files.copy(SOURCES.resolve(file), home.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+    }
+    Path log = directory.resolve("npm.log");
+    Process npm =
+        new ProcessBuilder("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+            .directory(home.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile())
+            .start();
+    if (!npm.waitFor(3, TimeUnit.MINUTES) || npm.exitValue() != 0) {
+      npm.destroyForcibly();
+      throw new IOException("npm ci failed:\n" + Files.readString(log));
+    }
+    int port = DemoSetup.portOrFree(0);
+    ProcessBuilder builder = new ProcessBuilder("node", "verifier.mjs").directory(home.toFile());
+    builder.environment().put("PORT", Integer.toString(port));
+    builder
+        .environment()
+        .put(
+            "GATEWAY_KEYS",
+            "http://127.0.0.1:" + gateway.getAddress().getPort() + "/.apprxy/jwks.json");
+    node =
+        builder
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("node.log").toFile())
+            .start();
+    nodeUrl = URI.create("http://127.0.0.1:" + port + "/");
+    awaitAnswer(node, nodeUrl, "node.log");
+  }
+
+  private static void startNginx() throws Exception {
+    int port = DemoSetup.portOrFree(0);
+    String locations =
+        Files.readString(SOURCES.resolve("nginx.conf"))
+            .replace("127.0.0.1:8080", "127.0.0.1:" + application.getAddress().getPort())
+            .replace("127.0.0.1:3000", "127.0.0.1:" + nodeUrl.getPort());
+    Path file = directory.resolve("nginx.conf");
+    Files.writeString(
+        file,
+        """
+        daemon off;
+        worker_processes 1;
+        pid %1$s/nginx.pid;
+        error_log %1$s/nginx.log;
+        events {}
+        http {
+          access_log off;
+          client_body_temp_path %1$s/body;
+          proxy_temp_path %1$s/proxy;
+          fastcgi_temp_path %1$s/fastcgi;
+          uwsgi_temp_path %1$s/uwsgi;
+          scgi_temp_path %1$s/scgi;
+          large_client_header_buffers 4 16k;
+          server {
+            listen 127.0.0.1:%2$d;
+            %3$s
+          }
+        }
+        """
+            .formatted(directory, port, locations));
+    String command = Files.exists(Path.of("/usr/sbin/nginx")) ? "/usr/sbin/nginx" : "nginx";
+    nginx =
+        new ProcessBuilder(
+                command,
+                "-p",
+                directory.toString(),
+                "-e",
+                directory + "/nginx.log",
+                "-c",
+                file.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("nginx.out").toFile())
+            .start();
+    nginxUrl = URI.create("http://127.0.0.1:" + port + "/");
+    awaitAnswer(nginx, nginxUrl, "nginx.out");
+  }
+
+  private static void awaitAnswer(Process process, URI url, String log) throws Exception {
+    SeparateProcesses.until(
+        () -> {
+          assertThat(process.isAlive())
+              .as("alive, having said: %s", Files.readString(directory.resolve(log)))
+              .isTrue();
+          try {
+            return get(url, "").statusCode() == 403;
+          } catch (IOException e) {
+            return false; // not yet
+          }
+        },
+        () -> "an answer of " + url);
+  }
+
+  private interface Answer {
+    String to(com.sun.net.httpserver.HttpExchange exchange);
+  }
+
+  private static HttpServer server(String path, Answer answer) throws IOException {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext(
+        path,
+        exchange -> {
+          byte[] body = answer.to(exchange).getBytes(StandardCharsets.UTF_8);
+          exchange.sendResponseHeaders(200, body.length);
+          exchange.getResponseBody().write(body);
+          exchange.close();
+        });
+    server.start();
+    return server;
+  }
+}
