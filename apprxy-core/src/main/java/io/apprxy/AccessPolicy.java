@@ -15,4 +15,14 @@ package io.apprxy;
 @FunctionalInterface
 public interface AccessPolicy {
   Verdict authorize(Exchange exchange);
+
+  /**
+   * Answers the reserved paths ({@link Exchange#isReserved()}) that the policy needs, such as the
+   * one where terms of use are accepted. Called as {@link #authorize} is, for those that {@link
+   * PreAuthentication} let proceed; the request may be anybody's. Default: refuses with {@link
+   * ErrorCode#NO_SUCH_PAGE}.
+   */
+  default Verdict page(Exchange exchange) {
+    throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
+  }
 }

@@ -33,6 +33,9 @@ public final class Admission {
 
   /** Decides whether they may; to be asked after {@link #authenticate} let the request proceed. */
   public Verdict authorize(Exchange exchange) {
+    if (exchange.isReserved() && accessPolicy != null) {
+      return answered(accessPolicy.page(exchange));
+    }
     if (exchange.isReserved() || isMetadata(exchange)) {
       throw new GatewayException(ErrorCode.NO_SUCH_PAGE, "no stage answered this reserved path");
     }
@@ -43,6 +46,17 @@ public final class Admission {
       throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
     }
     return accessPolicy.authorize(exchange);
+  }
+
+  /** A reserved path never reaches an origin. */
+  private static Verdict answered(Verdict verdict) {
+    if (verdict instanceof Verdict.Later later) {
+      return Verdict.later(later.outcome().thenApply(Admission::answered));
+    }
+    if (verdict instanceof Verdict.Answer) {
+      return verdict;
+    }
+    throw new IllegalStateException("a page of the policy is no answer");
   }
 
   /** What an application tells API clients is the gateway's, too, and may be outside its path. */

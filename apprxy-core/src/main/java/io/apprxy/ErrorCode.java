@@ -111,6 +111,11 @@ public enum ErrorCode {
       429,
       "Too many sign-ins have failed.",
       "Try again later; if it was not you, tell your administrator."),
+  TERMS_NOT_ACCEPTED(
+      "APX-306",
+      403,
+      "You have not accepted the terms of use of this application.",
+      "Open the application in a browser, and accept them there."),
 
   NO_APPLICATION(
       "APX-401", 404, "No application is published at this address.", "Check the address."),

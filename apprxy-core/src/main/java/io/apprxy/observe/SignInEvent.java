@@ -52,6 +52,8 @@ public record SignInEvent(
     POLICY_EVALUATED,
     /** A user was asked to prove more. */
     STEP_UP_REQUIRED,
+    /** A user accepted terms of use: {@code details} has which, and their version. */
+    TERMS_ACCEPTED,
     /** A user signed out. */
     SIGNED_OUT,
     /** A session ended in another way: {@code details} has the reason. */

@@ -45,6 +45,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class OidcPreAuthentication implements PreAuthentication {
   private static final String USER = Exchange.RESERVED_PREFIX + "user";
+  private static final String TERMS = Exchange.RESERVED_PREFIX + "terms";
 
   private final Providers providers;
   private final Sessions sessions;
@@ -158,6 +159,10 @@ public final class OidcPreAuthentication implements PreAuthentication {
           only(exchange, "GET") ? providersLogout.frontChannel(exchange) : notAllowed("GET");
       case USER ->
           only(exchange, "GET", "HEAD") ? Verdict.answer(user(exchange)) : notAllowed("GET, HEAD");
+      case TERMS -> {
+        sessions.identify(exchange, identity -> providers.of(identity, exchange) != null);
+        yield Verdict.proceed(); // the policy answers
+      }
       default ->
           throw new GatewayException(
               ErrorCode.NO_SUCH_PAGE, "no such page: " + Untrusted.text(exchange.path()));

@@ -32,6 +32,7 @@ final class CompiledPolicies {
   private final List<CompiledLocation> locations;
   private final boolean needCountry;
   private final boolean needSource;
+  private final List<TermsOfUse> needTerms;
 
   private final Named includeUsers = new Named(Folding::name);
   private final Named excludeUsers = new Named(UnaryOperator.identity());
@@ -107,6 +108,15 @@ final class CompiledPolicies {
     List<Policy> alive =
         set.policies().stream().filter(policy -> policy.state() != State.OFF).toList();
     this.needSource = alive.stream().anyMatch(CompiledPolicies::needsSource);
+    this.needTerms =
+        set.termsOfUse().stream()
+            .filter(
+                terms ->
+                    alive.stream()
+                        .anyMatch(
+                            policy ->
+                                policy.grantControls().termsOfUse().contains(terms.displayName())))
+            .toList();
     this.policies =
         alive.stream()
             .map(policy -> new CompiledPolicy(policy, this::places, strengths(policy)))
@@ -202,6 +212,11 @@ final class CompiledPolicies {
   /** Whether the country of an address matters. */
   boolean needCountry() {
     return needCountry;
+  }
+
+  /** The terms of use that matter. */
+  List<TermsOfUse> needTerms() {
+    return needTerms;
   }
 
   /** Whether risk, or the state of the device, matters. */

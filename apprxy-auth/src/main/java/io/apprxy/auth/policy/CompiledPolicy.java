@@ -235,6 +235,7 @@ final class CompiledPolicy {
       all.add(new Control.Strength(strength));
     }
     of.authenticationContexts().forEach(context -> all.add(new Control.Context(context)));
+    of.termsOfUse().forEach(terms -> all.add(new Control.Terms(terms)));
     if (of.builtInControls().contains(BuiltInControl.COMPLIANT_DEVICE)) {
       all.add(
           new Control.Refusing(

@@ -13,6 +13,7 @@ import io.apprxy.auth.policy.Policy.DeviceState;
 import io.apprxy.auth.policy.Policy.PersistentBrowser;
 import io.apprxy.auth.policy.Policy.RiskLevel;
 import io.apprxy.auth.policy.SignalSource.Answer;
+import io.apprxy.cluster.SharedState;
 import io.apprxy.observe.SignInLog;
 import io.apprxy.rewrite.IpNetwork;
 import java.net.InetAddress;
@@ -24,6 +25,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
@@ -47,11 +49,16 @@ public final class ConditionalAccess implements AccessPolicy {
   private static final Duration ANSWER_LIFETIME = Duration.ofSeconds(10);
 
   private static final Answer NOTHING = new Answer(null, null, null);
+  private static final CompletableFuture<Told> NOTHING_TOLD =
+      CompletableFuture.completedFuture(new Told(false, NOTHING));
+  private static final CompletableFuture<Set<String>> NO_TERMS =
+      CompletableFuture.completedFuture(Set.of());
 
   private final Builder settings;
   private final @Nullable AssignmentPolicy assignments;
   private final DeviceCertificates deviceCertificates;
   private final EvaluationEvents events;
+  private final AcceptedTerms acceptedTerms;
   private final CompiledPolicies.People people = new Believed();
   private volatile CompiledPolicies published;
 
@@ -72,6 +79,7 @@ public final class ConditionalAccess implements AccessPolicy {
             : AssignmentPolicy.believing(settings.believed.toArray(String[]::new));
     this.deviceCertificates = new DeviceCertificates(settings.deviceAuthorities, settings.clock);
     this.events = new EvaluationEvents(settings.signInLog, settings.clock);
+    this.acceptedTerms = new AcceptedTerms(settings.state, settings.clock);
     this.published = compile(settings.policies);
   }
 
@@ -132,15 +140,42 @@ public final class ConditionalAccess implements AccessPolicy {
       assignments.authorize(exchange); // throws unless it lets pass
     }
     CompiledPolicies policies = published;
-    if (settings.source == null || !policies.needSource()) {
-      return decide(exchange, policies, signals(exchange, identity, policies, NOTHING));
+    CompletableFuture<Set<String>> accepted =
+        policies.needTerms().isEmpty()
+            ? NO_TERMS
+            : acceptedTerms.of(identity, policies.needTerms());
+    CompletableFuture<Told> answer =
+        settings.source == null || !policies.needSource()
+            ? NOTHING_TOLD
+            : ask(settings.source, identity, exchange.clientAddress());
+    if (accepted.isDone() && answer.isDone()) {
+      return decide(
+          exchange,
+          policies,
+          signals(exchange, identity, policies, answer.join(), accepted.join()));
     }
-    CompletableFuture<Told> answer = ask(settings.source, identity, exchange.clientAddress());
-    return answer.isDone()
-        ? decide(exchange, policies, signals(exchange, identity, policies, answer.join()))
-        : Verdict.later(
-            answer.thenApply(
-                late -> decide(exchange, policies, signals(exchange, identity, policies, late))));
+    return Verdict.later(
+        answer.thenCombine(
+            accepted,
+            (late, terms) ->
+                decide(exchange, policies, signals(exchange, identity, policies, late, terms))));
+  }
+
+  /** {@code /.apprxy/terms}, where users accept terms of use. */
+  @Override
+  public Verdict page(Exchange exchange) {
+    Identity identity = exchange.identity();
+    if (!exchange.path().equals(AcceptedTerms.PATH)) {
+      return AccessPolicy.super.page(exchange);
+    }
+    if (identity == null) {
+      throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody was identified");
+    }
+    return acceptedTerms.accept(
+        exchange,
+        identity,
+        published.set().termsOfUse(),
+        terms -> events.accepted(exchange, identity, terms));
   }
 
   /**
@@ -151,7 +186,7 @@ public final class ConditionalAccess implements AccessPolicy {
   public boolean persistsCookie(Exchange exchange, Identity identity) {
     CompiledPolicies policies = published;
     Signals signals =
-        signals(exchange, identity, policies, new Told(settings.source != null, NOTHING));
+        signals(exchange, identity, policies, new Told(settings.source != null, NOTHING), Set.of());
     PersistentBrowser mode =
         policies
             .evaluate(signals.newBuilder().path(null).method(null).build(), people)
@@ -175,7 +210,22 @@ public final class ConditionalAccess implements AccessPolicy {
               + ": "
               + refusal.reason());
     }
+    if (decision.termsOfUse() != null) {
+      return askToAccept(exchange, policies, decision.termsOfUse());
+    }
     return decision.stepUp() == null ? Verdict.proceed() : Verdict.stepUp(decision.stepUp());
+  }
+
+  private Verdict askToAccept(Exchange exchange, CompiledPolicies policies, String name) {
+    if (!exchange.isNavigation()) {
+      throw new GatewayException(
+          ErrorCode.TERMS_NOT_ACCEPTED, "the terms of use " + name + " are not accepted");
+    }
+    return policies.needTerms().stream()
+        .filter(terms -> terms.displayName().equals(name))
+        .findFirst()
+        .map(terms -> Verdict.answer(acceptedTerms.page(exchange, terms)))
+        .orElseThrow();
   }
 
   private CompiledPolicies compile(PolicySet set) {
@@ -232,11 +282,15 @@ public final class ConditionalAccess implements AccessPolicy {
   // ---- signals
 
   private Signals signals(
-      Exchange exchange, Identity identity, CompiledPolicies policies, Told told) {
+      Exchange exchange,
+      Identity identity,
+      CompiledPolicies policies,
+      Told told,
+      Set<String> terms) {
     if (!told.isMissing) {
-      return signals(exchange, identity, policies, told.answer);
+      return signals(exchange, identity, policies, told.answer, terms);
     }
-    return signals(exchange, identity, policies, NOTHING)
+    return signals(exchange, identity, policies, NOTHING, terms)
         .newBuilder()
         .deviceState(null)
         .signInRisk(null)
@@ -245,7 +299,11 @@ public final class ConditionalAccess implements AccessPolicy {
   }
 
   private Signals signals(
-      Exchange exchange, Identity identity, CompiledPolicies policies, Answer answer) {
+      Exchange exchange,
+      Identity identity,
+      CompiledPolicies policies,
+      Answer answer,
+      Set<String> terms) {
     return new Signals(
         identity,
         exchange.application(),
@@ -260,6 +318,7 @@ public final class ConditionalAccess implements AccessPolicy {
             ? answer.signInRisk()
             : risk(identity, settings.signInRiskClaim),
         answer.userRisk() != null ? answer.userRisk() : risk(identity, settings.userRiskClaim),
+        terms,
         settings.clock.instant());
   }
 
@@ -362,6 +421,7 @@ public final class ConditionalAccess implements AccessPolicy {
     private @Nullable String userRiskClaim;
     private @Nullable String deviceComplianceClaim;
     private List<X509Certificate> deviceAuthorities = List.of();
+    private SharedState state = SharedState.inMemory();
     private SignInLog signInLog = SignInLog.json();
     private Clock clock = Clock.systemUTC();
 
@@ -450,6 +510,15 @@ public final class ConditionalAccess implements AccessPolicy {
      */
     public Builder deviceCertificates(X509Certificate... authorities) {
       deviceAuthorities = List.of(authorities);
+      return this;
+    }
+
+    /**
+     * Where it is kept who accepted which terms of use. Default: the memory of this process, so
+     * that they are accepted anew after a restart.
+     */
+    public Builder state(SharedState shared) {
+      state = Objects.requireNonNull(shared, "shared");
       return this;
     }
 

@@ -101,6 +101,26 @@ sealed interface Control {
     }
   }
 
+  /** Terms that a user accepts once. */
+  record Terms(String name) implements Control {
+    @Override
+    public Outcome test(Evaluation evaluation) {
+      return evaluation.signals.acceptedTerms().contains(name)
+          ? Outcome.SATISFIED
+          : Outcome.ACCEPT_TERMS;
+    }
+
+    @Override
+    public String lacks() {
+      return "the terms of use " + name + " are not accepted";
+    }
+
+    @Override
+    public void demand(Evaluation evaluation, Demands demands, PolicyResult result) {
+      demands.terms(name);
+    }
+  }
+
   /** What no sign-in can bring. */
   record Refusing(ErrorCode code, String lacks, Predicate<Evaluation> isMet) implements Control {
     @Override

@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param effect what happens
  * @param stepUp what a sign-in has to bring; null unless the effect is {@link Effect#STEP_UP}
  * @param refusal why; null unless the effect is {@link Effect#REFUSE}
+ * @param termsOfUse the name of terms that the user must accept; null unless the effect is {@link
+ *     Effect#ACCEPT_TERMS}
  * @param persistentBrowser whether the session cookie may outlive the browser's window; null if no
  *     policy decides
  * @param policies the result of each policy that is on or report-only
@@ -21,6 +23,7 @@ public record Decision(
     Effect effect,
     @Nullable StepUpRequirement stepUp,
     @Nullable Refusal refusal,
+    @Nullable String termsOfUse,
     @Nullable PersistentBrowser persistentBrowser,
     List<PolicyResult> policies) {
   public Decision {
@@ -31,6 +34,8 @@ public record Decision(
   public enum Effect {
     /** The request goes on. */
     GRANT,
+    /** The user must accept terms of use. */
+    ACCEPT_TERMS,
     /** The user must sign in again, with more. */
     STEP_UP,
     /** The request ends here. */
@@ -52,6 +57,8 @@ public record Decision(
     NOT_APPLIED("not-applied"),
     /** All that it demands is there. */
     SATISFIED("satisfied"),
+    /** It lacks that the user accepts terms of use. */
+    ACCEPT_TERMS("accept-terms"),
     /** It lacks something that a sign-in can bring. */
     STEP_UP("step-up"),
     /** It lacks something that no sign-in can bring. */

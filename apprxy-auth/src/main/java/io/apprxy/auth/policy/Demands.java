@@ -27,6 +27,7 @@ class Demands {
   private @Nullable String keptPolicy;
   private @Nullable String context;
   private @Nullable Duration maxAge;
+  private @Nullable String terms;
   private @Nullable PersistentBrowser persistentBrowser;
 
   /** Takes the demands of policies that are reported only. */
@@ -74,6 +75,13 @@ class Demands {
     maxAge = maxAge == null || longest.compareTo(maxAge) < 0 ? longest : maxAge;
   }
 
+  /** One after the other. */
+  void terms(String name) {
+    if (terms == null) {
+      terms = name;
+    }
+  }
+
   /** Never wins over always. */
   void persistentBrowser(@Nullable PersistentBrowser mode) {
     if (mode != null && persistentBrowser != PersistentBrowser.NEVER) {
@@ -91,10 +99,16 @@ class Demands {
       }
     }
     if (refusal != null) {
-      return new Decision(Effect.REFUSE, null, refusal, persistentBrowser, results);
+      return new Decision(Effect.REFUSE, null, refusal, null, persistentBrowser, results);
     }
     if (acrValues == null && context == null && maxAge == null) {
-      return new Decision(Effect.GRANT, null, null, persistentBrowser, results);
+      return new Decision(
+          terms == null ? Effect.GRANT : Effect.ACCEPT_TERMS,
+          null,
+          null,
+          terms,
+          persistentBrowser,
+          results);
     }
     StepUpRequirement requirement =
         new StepUpRequirement(
@@ -105,7 +119,7 @@ class Demands {
                 ? "Your sign-in is too old for this."
                 : "This needs a stronger sign-in.",
             methods);
-    return new Decision(Effect.STEP_UP, requirement, null, persistentBrowser, results);
+    return new Decision(Effect.STEP_UP, requirement, null, null, persistentBrowser, results);
   }
 
   /** To ask for one would lose the other, for ever. */
@@ -140,6 +154,9 @@ class Demands {
 
     @Override
     void maxAge(Duration longest, PolicyResult result) {}
+
+    @Override
+    void terms(String name) {}
 
     @Override
     void persistentBrowser(@Nullable PersistentBrowser mode) {}

@@ -51,8 +51,25 @@ final class EvaluationEvents {
     }
   }
 
+  /** A user accepted terms of use. */
+  void accepted(Exchange exchange, Identity identity, TermsOfUse terms) {
+    record(
+        new SignInEvent(
+            clock.instant(),
+            Kind.TERMS_ACCEPTED,
+            exchange.id(),
+            exchange.application().id(),
+            identity.issuer(),
+            identity.subject(),
+            identity.name(),
+            exchange.clientAddress(),
+            null,
+            List.of(),
+            Map.of("terms", terms.displayName(), "version", terms.version())));
+  }
+
   private void record(Kind kind, Exchange exchange, Identity identity, Decision decision) {
-    SignInEvent event =
+    record(
         new SignInEvent(
             clock.instant(),
             kind,
@@ -64,7 +81,10 @@ final class EvaluationEvents {
             exchange.clientAddress(),
             decision.refusal() == null ? null : decision.refusal().code().code(),
             kind == Kind.POLICY_EVALUATED ? outcomes(decision) : List.of(),
-            details(decision));
+            details(decision)));
+  }
+
+  private void record(SignInEvent event) {
     try {
       log.record(event);
     } catch (RuntimeException e) {

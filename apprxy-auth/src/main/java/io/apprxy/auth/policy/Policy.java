@@ -384,12 +384,14 @@ public record Policy(
    * @param authenticationStrength the name of an {@link AuthenticationStrength}, or null
    * @param authenticationContexts {@code c1} to {@code c99}, which the provider's {@code acrs}
    *     claim must name: whatever it demands for it
+   * @param termsOfUse the names of {@link TermsOfUse} that the user must have accepted
    */
   public record GrantControls(
       Operator operator,
       List<BuiltInControl> builtInControls,
       @Nullable String authenticationStrength,
-      List<String> authenticationContexts) {
+      List<String> authenticationContexts,
+      List<String> termsOfUse) {
     /**
      * Controls.
      *
@@ -399,10 +401,12 @@ public record Policy(
       Objects.requireNonNull(operator, "operator");
       builtInControls = List.copyOf(builtInControls);
       authenticationContexts = contexts("authenticationContexts", authenticationContexts);
+      termsOfUse = names("termsOfUse", termsOfUse);
       if (builtInControls.contains(BuiltInControl.BLOCK)
           && (builtInControls.size() > 1
               || authenticationStrength != null
-              || !authenticationContexts.isEmpty())) {
+              || !authenticationContexts.isEmpty()
+              || !termsOfUse.isEmpty())) {
         throw new IllegalArgumentException("block must be the only grant control");
       }
     }
@@ -410,7 +414,8 @@ public record Policy(
     boolean isEmpty() {
       return builtInControls.isEmpty()
           && authenticationStrength == null
-          && authenticationContexts.isEmpty();
+          && authenticationContexts.isEmpty()
+          && termsOfUse.isEmpty();
     }
   }
 
@@ -525,6 +530,7 @@ public record Policy(
     private final List<BuiltInControl> builtInControls = new ArrayList<>();
     private @Nullable String authenticationStrength;
     private final List<String> authenticationContexts = new ArrayList<>();
+    private final List<String> termsOfUse = new ArrayList<>();
     private @Nullable Duration signInFrequency;
     private @Nullable PersistentBrowser persistentBrowser;
     private boolean readOnly;
@@ -744,6 +750,12 @@ public record Policy(
       return this;
     }
 
+    /** Demands that the user has accepted these {@link TermsOfUse}. */
+    public Builder requireTermsOfUse(String name) {
+      termsOfUse.add(Objects.requireNonNull(name, "name"));
+      return this;
+    }
+
     /** One of the grant controls is enough. Default: all are needed. */
     public Builder anyControlIsEnough() {
       operator = Operator.OR;
@@ -801,7 +813,11 @@ public record Policy(
               userRiskLevels,
               new Times(includeTimes, excludeTimes)),
           new GrantControls(
-              operator, builtInControls, authenticationStrength, authenticationContexts),
+              operator,
+              builtInControls,
+              authenticationStrength,
+              authenticationContexts,
+              termsOfUse),
           new SessionControls(signInFrequency, persistentBrowser, readOnly));
     }
   }

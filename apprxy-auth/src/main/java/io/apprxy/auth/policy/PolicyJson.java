@@ -84,6 +84,9 @@ final class PolicyJson {
     complete(
         whole.path("authenticationStrengths"),
         MAPPER.valueToTree(Map.of("acrValues", List.of(), "allowedCombinations", List.of())));
+    complete(
+        whole.path("termsOfUse"),
+        MAPPER.valueToTree(Map.of("reacceptAfter", Duration.ofDays(365))));
     return whole;
   }
 

@@ -13,11 +13,13 @@ import java.util.Set;
  * @param namedLocations the locations that policies may name
  * @param authenticationStrengths the strengths that policies may name, beside {@link
  *     AuthenticationStrength#multifactor()} and {@link AuthenticationStrength#phishingResistant()}
+ * @param termsOfUse the terms that policies may name
  * @param policies the policies; their order decides nothing
  */
 public record PolicySet(
     List<NamedLocation> namedLocations,
     List<AuthenticationStrength> authenticationStrengths,
+    List<TermsOfUse> termsOfUse,
     List<Policy> policies) {
 
   /**
@@ -28,6 +30,7 @@ public record PolicySet(
   public PolicySet {
     namedLocations = List.copyOf(namedLocations);
     authenticationStrengths = List.copyOf(authenticationStrengths);
+    termsOfUse = List.copyOf(termsOfUse);
     policies = List.copyOf(policies);
     Set<String> locations =
         unique("named location", namedLocations.stream().map(NamedLocation::displayName).toList());
@@ -35,6 +38,8 @@ public record PolicySet(
         unique(
             "authentication strength",
             authenticationStrengths.stream().map(AuthenticationStrength::displayName).toList());
+    Set<String> terms =
+        unique("terms of use", termsOfUse.stream().map(TermsOfUse::displayName).toList());
     unique("policy", policies.stream().map(Policy::displayName).toList());
     locations.add(Policy.ALL);
     locations.add(Policy.ALL_TRUSTED);
@@ -44,6 +49,7 @@ public record PolicySet(
       Policy.Locations named = policy.conditions().locations();
       refuseUnknown(policy, "named location", named.includeLocations(), locations);
       refuseUnknown(policy, "named location", named.excludeLocations(), locations);
+      refuseUnknown(policy, "terms of use", policy.grantControls().termsOfUse(), terms);
       String strength = policy.grantControls().authenticationStrength();
       refuseUnknown(
           policy,
@@ -79,7 +85,7 @@ public record PolicySet(
    * @throws IllegalArgumentException as {@link PolicySet} does
    */
   public static PolicySet of(Policy... policies) {
-    return new PolicySet(List.of(), List.of(), List.of(policies));
+    return new PolicySet(List.of(), List.of(), List.of(), List.of(policies));
   }
 
   /** An empty set to add to. */
@@ -92,6 +98,7 @@ public record PolicySet(
     Builder builder = new Builder();
     builder.locations.addAll(namedLocations);
     builder.strengths.addAll(authenticationStrengths);
+    builder.terms.addAll(termsOfUse);
     builder.policies.addAll(policies);
     return builder;
   }
@@ -115,6 +122,7 @@ public record PolicySet(
   public static final class Builder {
     private final List<NamedLocation> locations = new ArrayList<>();
     private final List<AuthenticationStrength> strengths = new ArrayList<>();
+    private final List<TermsOfUse> terms = new ArrayList<>();
     private final List<Policy> policies = new ArrayList<>();
 
     private Builder() {}
@@ -131,6 +139,12 @@ public record PolicySet(
       return this;
     }
 
+    /** Adds terms of use. */
+    public Builder termsOfUse(TermsOfUse added) {
+      terms.add(Objects.requireNonNull(added, "added"));
+      return this;
+    }
+
     /** Adds a policy. */
     public Builder policy(Policy policy) {
       policies.add(Objects.requireNonNull(policy, "policy"));
@@ -143,7 +157,7 @@ public record PolicySet(
      * @throws IllegalArgumentException as {@link PolicySet} does
      */
     public PolicySet build() {
-      return new PolicySet(locations, strengths, policies);
+      return new PolicySet(locations, strengths, terms, policies);
     }
   }
 }

@@ -8,6 +8,7 @@ import io.apprxy.auth.policy.Policy.DeviceState;
 import io.apprxy.auth.policy.Policy.RiskLevel;
 import java.time.Instant;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * @param deviceState what is known of the device
  * @param signInRisk how risky the sign-in is
  * @param userRisk how likely the account is compromised
+ * @param acceptedTerms the names of the terms of use that the user has accepted in their present
+ *     version
  * @param time when the request is made
  */
 public record Signals(
@@ -40,12 +43,14 @@ public record Signals(
     @Nullable DeviceState deviceState,
     @Nullable RiskLevel signInRisk,
     @Nullable RiskLevel userRisk,
+    Set<String> acceptedTerms,
     Instant time) {
 
   public Signals {
     Objects.requireNonNull(identity, "identity");
     Objects.requireNonNull(application, "application");
     Objects.requireNonNull(time, "time");
+    acceptedTerms = Set.copyOf(acceptedTerms);
   }
 
   /**
@@ -68,6 +73,7 @@ public record Signals(
     builder.deviceState = deviceState;
     builder.signInRisk = signInRisk;
     builder.userRisk = userRisk;
+    builder.acceptedTerms = acceptedTerms;
     builder.time = time;
     return builder;
   }
@@ -85,6 +91,7 @@ public record Signals(
     private @Nullable DeviceState deviceState;
     private @Nullable RiskLevel signInRisk;
     private @Nullable RiskLevel userRisk;
+    private Set<String> acceptedTerms = Set.of();
     private Instant time = Instant.now();
 
     private Builder(Identity identity, Application application) {
@@ -149,6 +156,12 @@ public record Signals(
       return this;
     }
 
+    /** See {@link Signals#acceptedTerms()}. Default: none. */
+    public Builder acceptedTerms(String... names) {
+      acceptedTerms = Set.of(names);
+      return this;
+    }
+
     /** See {@link Signals#time()}. Default: when the builder was made. */
     public Builder time(Instant when) {
       time = Objects.requireNonNull(when, "when");
@@ -169,6 +182,7 @@ public record Signals(
           deviceState,
           signInRisk,
           userRisk,
+          acceptedTerms,
           time);
     }
   }

@@ -997,7 +997,7 @@ class ConditionalAccessTest {
             List.of(readOnly, block, multifactor))) {
       assertRefusedWith(
           ErrorCode.REFUSED_BY_POLICY,
-          access(new PolicySet(List.of(), List.of(), policies)).build(),
+          access(new PolicySet(List.of(), List.of(), List.of(), policies)).build(),
           request(WIKI, "POST", "/", Map.of()),
           identity("1", Map.of("amr", List.of("mfa"))));
     }

@@ -19,11 +19,9 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
@@ -274,7 +272,7 @@ class SignInAttemptsTest {
 
   @Test
   void stateThatCannotBeReached_letsThisGatewayCountAlone_andNobodyIsKnownGood() {
-    state = new Unreachable();
+    state = new StateOutOfReach();
     attempts = attempts();
     for (int i = 0; i < 100; i++) {
       fail(1, "203.0.113." + i, "alice");
@@ -354,54 +352,5 @@ class SignInAttemptsTest {
   private static TestExchange from(String address) {
     return new TestExchange("wiki.example", "GET", "/", Map.of(), Map.of(), WIKI)
         .withClientAddress(address);
-  }
-
-  private static final class Unreachable implements SharedState {
-    private static <T> CompletionStage<T> fails() {
-      return CompletableFuture.failedFuture(new IllegalStateException("unreachable"));
-    }
-
-    @Override
-    public CompletionStage<String> get(String key) {
-      return fails();
-    }
-
-    @Override
-    public CompletionStage<Map<String, String>> entries(String prefix) {
-      return fails();
-    }
-
-    @Override
-    public CompletionStage<Void> put(String key, String value, Duration lifetime) {
-      return fails();
-    }
-
-    @Override
-    public CompletionStage<String> putIfAbsent(String key, String value, Duration lifetime) {
-      return fails();
-    }
-
-    @Override
-    public CompletionStage<Boolean> remove(String key, String value) {
-      return fails();
-    }
-
-    @Override
-    public CompletionStage<Long> increment(String key, Duration lifetime) {
-      return fails();
-    }
-
-    @Override
-    public CompletionStage<Void> publish(String topic, String message) {
-      return fails();
-    }
-
-    @Override
-    public Subscription subscribe(String topic, Consumer<String> listener) {
-      return () -> {};
-    }
-
-    @Override
-    public void close() {}
   }
 }
