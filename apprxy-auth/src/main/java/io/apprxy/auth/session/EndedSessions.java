@@ -146,16 +146,17 @@ final class EndedSessions {
   // ---- ending
 
   /**
-   * Ends those with one of these marks that began until now. Completes when every gateway knows, or
-   * will find out.
+   * Ends those that are meant and began until now: or whenever, if it is one, which may have begun
+   * on a gateway whose clock is ahead. Completes when every gateway knows, or will find out.
    *
    * @param provenUntil and those whose users were proven until then; 0 if that does not count
    */
-  CompletionStage<Void> end(LongStream marks, long provenUntil) {
+  CompletionStage<Void> end(SessionsOf whose, long provenUntil) {
     long now = clock.millis();
-    Ending ending = new Ending(now, provenUntil, now + lifetime.toMillis());
+    Ending ending =
+        new Ending(whose.isOne() ? Long.MAX_VALUE : now, provenUntil, now + lifetime.toMillis());
     Map<Long, Ending> mine =
-        marks.boxed().collect(Collectors.toMap(mark -> mark, mark -> apply(mark, ending)));
+        whose.marks().boxed().collect(Collectors.toMap(mark -> mark, mark -> apply(mark, ending)));
     tell(mine.keySet());
     List<CompletableFuture<Void>> puts = new ArrayList<>();
     mine.forEach(
@@ -229,7 +230,8 @@ final class EndedSessions {
       for (Ending ending : endings.values()) {
         all = all.and(ending);
       }
-      everybody = all.and(everybody);
+      // One that ended whenever it began must not end those of everybody that are still to begin.
+      everybody = new Ending(now, all.provenUntil, all.until).and(everybody);
       endings.clear();
     }
   }

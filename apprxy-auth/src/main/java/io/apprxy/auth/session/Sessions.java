@@ -24,7 +24,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.function.BiPredicate;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -195,7 +194,7 @@ public final class Sessions {
         identity.subject(),
         identity.name(),
         Map.of("reason", "sign-out"));
-    return end(SessionsOf.session(identity.sessionId()).marks(), 0);
+    return end(SessionsOf.session(identity.sessionId()), 0);
   }
 
   /** Has the browser forget its session; that ends none. */
@@ -237,12 +236,12 @@ public final class Sessions {
         whose.subject(),
         null,
         Map.of("reason", reason, "whose", whose.kind()));
-    return end(whose.marks(), provenUntil.toEpochMilli());
+    return end(whose, provenUntil.toEpochMilli());
   }
 
-  private CompletionStage<Void> end(LongStream marks, long provenUntil) {
+  private CompletionStage<Void> end(SessionsOf whose, long provenUntil) {
     return ended
-        .end(marks, provenUntil)
+        .end(whose, provenUntil)
         .whenComplete(
             (done, failed) -> {
               if (failed != null) {

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 public final class SessionsOf {
   private static final List<String> DEVICE_CLAIMS = List.of("deviceid", "device_id");
 
+  private static final String ONE = "session";
   private static final String EVERYBODY_MARK = "everybody";
   static final long EVERYBODY = hash(EVERYBODY_MARK);
 
@@ -39,7 +40,7 @@ public final class SessionsOf {
 
   /** The one with this id: {@link Identity#sessionId()}. */
   public static SessionsOf session(String id) {
-    return new SessionsOf("session", null, null, mark("session", id));
+    return new SessionsOf(ONE, null, null, mark("session", id));
   }
 
   /** All of a user of this issuer. */
@@ -118,6 +119,11 @@ public final class SessionsOf {
       all.add(mark("user+no-device", issuer, subject));
     }
     return all.stream().mapToLong(SessionsOf::hash).toArray();
+  }
+
+  /** Whether it is a single one, known by an id that no other will have. */
+  boolean isOne() {
+    return kind.equals(ONE);
   }
 
   LongStream marks() {

@@ -23,7 +23,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
-import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -62,6 +61,23 @@ class EndedSessionsTest {
     assertThat(isIn(sessions, phone)).isFalse();
     assertThat(isIn(other, phone)).isFalse();
     assertThat(isIn(other, laptop)).isTrue();
+  }
+
+  /** The id is that of one session, which began somewhere by another clock than ours. */
+  @Test
+  void sessionOfAnId_ends_alsoWhereItBeganOnAGatewayWhoseClockIsAhead() {
+    TestClock ahead = new TestClock();
+    ahead.advance(Duration.ofSeconds(30));
+    Sessions fast = Sessions.builder().keys(keys).clock(ahead).state(state).build();
+    User phone = signIn(fast, ISSUER, "alice", Map.of(), clock.instant());
+    User laptop = signIn(fast, ISSUER, "bob", Map.of(), clock.instant());
+
+    end(SessionsOf.session(phone.identity.sessionId()));
+    await(sessions.end(exchange(laptop.jar)));
+
+    assertThat(isIn(fast, phone)).isFalse();
+    assertThat(isIn(sessions, phone)).isFalse();
+    assertThat(isIn(fast, laptop)).as("signed out").isFalse();
   }
 
   @Test
@@ -351,14 +367,14 @@ class EndedSessionsTest {
     User first = signIn("first", Map.of());
     User bystander = signIn("bystander", Map.of());
     clock.advance(Duration.ofMillis(10));
-    await(few.end(SessionsOf.user(ISSUER, "first").marks(), 0));
+    await(few.end(SessionsOf.user(ISSUER, "first"), 0));
     for (int i = 0; i < 99; i++) {
-      await(few.end(LongStream.of(i), 0));
+      await(few.end(SessionsOf.session("session " + i), 0));
     }
     assertThat(few.has(first.session())).isTrue();
     assertThat(few.has(bystander.session())).isFalse();
 
-    await(few.end(LongStream.of(100), 0));
+    await(few.end(SessionsOf.session("session " + 100), 0));
 
     assertThat(few.has(first.session())).isTrue();
     assertThat(few.has(bystander.session())).isTrue();
@@ -371,13 +387,13 @@ class EndedSessionsTest {
     EndedSessions few =
         new EndedSessions(state, clock, Duration.ofHours(12), Duration.ofMinutes(1), 100);
     for (int i = 0; i < 100; i++) {
-      await(few.end(LongStream.of(i), 0));
+      await(few.end(SessionsOf.session("session " + i), 0));
     }
     clock.advance(Duration.ofHours(13));
     User alice = signIn("alice", Map.of());
     clock.advance(Duration.ofMillis(1));
 
-    await(few.end(LongStream.of(100), 0));
+    await(few.end(SessionsOf.session("session " + 100), 0));
 
     assertThat(few.has(alice.session())).isFalse();
   }
