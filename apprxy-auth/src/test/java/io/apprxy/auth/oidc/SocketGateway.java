@@ -2,6 +2,7 @@ package io.apprxy.auth.oidc;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.apprxy.AccessPolicy;
 import io.apprxy.Application;
 import io.apprxy.Gateway;
 import io.apprxy.auth.policy.AssignmentPolicy;
@@ -53,11 +54,19 @@ final class SocketGateway implements AutoCloseable {
    */
   SocketGateway(
       OidcPreAuthentication signIn, Function<SocketGateway, List<Application>> applications) {
+    this(signIn, new AssignmentPolicy(), applications);
+  }
+
+  /** As above, with this policy. */
+  SocketGateway(
+      OidcPreAuthentication signIn,
+      AccessPolicy policy,
+      Function<SocketGateway, List<Application>> applications) {
     port = port(front);
     Gateway.Builder builder =
         Gateway.builder()
             .preAuthentication(signIn)
-            .accessPolicy(new AssignmentPolicy())
+            .accessPolicy(policy)
             .signOn(new HeaderSignOn())
             .trustProxies("127.0.0.0/8"); // also what a trusted proxy passes on opens nothing
     applications.apply(this).forEach(builder::publish);
