@@ -22,6 +22,7 @@ public final class OidcClient {
   private final boolean mutualTls;
   private final boolean pushesRequests;
   private final boolean signsRequests;
+  private final boolean refreshesSessions;
   private final Scope scopes;
   private final @Nullable OIDCClaimsRequest claims;
 
@@ -33,6 +34,7 @@ public final class OidcClient {
     this.mutualTls = settings.mutualTls;
     this.pushesRequests = settings.pushesRequests;
     this.signsRequests = settings.signsRequests;
+    this.refreshesSessions = settings.refreshesSessions;
     this.scopes = settings.scopes;
     this.claims = settings.claims;
   }
@@ -81,6 +83,10 @@ public final class OidcClient {
     return signsRequests;
   }
 
+  boolean refreshesSessions() {
+    return refreshesSessions;
+  }
+
   Scope scopes() {
     return scopes;
   }
@@ -104,6 +110,7 @@ public final class OidcClient {
     private boolean mutualTls;
     private boolean pushesRequests;
     private boolean signsRequests;
+    private boolean refreshesSessions;
     private Scope scopes = new Scope("openid", "profile", "email");
     private @Nullable OIDCClaimsRequest claims;
 
@@ -186,6 +193,18 @@ public final class OidcClient {
      */
     public Builder signRequests() {
       signsRequests = true;
+      return this;
+    }
+
+    /**
+     * Keeps the refresh token of each session, sealed in the state that gateways share, and uses it
+     * before the access token ends: when the provider takes it no more, since it revoked it, the
+     * session ends. Some providers give one only for the scope {@code offline_access}. A session
+     * whose token is lost, as with a restart if the state is in memory, ends too. Default: no; what
+     * the provider gives is forgotten.
+     */
+    public Builder refreshSessions() {
+      refreshesSessions = true;
       return this;
     }
 

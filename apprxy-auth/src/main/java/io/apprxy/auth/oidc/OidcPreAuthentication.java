@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
@@ -49,6 +50,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
 
   private final Providers providers;
   private final Sessions sessions;
+  private final RefreshTokens refreshTokens;
   private final SignIn signIn;
   private final SignOut signOut;
   private final AccessTokens accessTokens;
@@ -67,7 +69,9 @@ public final class OidcPreAuthentication implements PreAuthentication {
     IdTokenHints hints = new IdTokenHints();
     this.providers = new Providers(settings, clock, workers);
     this.sessions = sessions;
-    this.signIn = new SignIn(sessions, logins, providers, workers, hints, attempts, clock);
+    this.refreshTokens = new RefreshTokens(sessions, workers, clock);
+    this.signIn =
+        new SignIn(sessions, logins, providers, workers, hints, refreshTokens, attempts, clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
     this.accessTokens = new AccessTokens(providers, sessions, workers, clock, state);
     this.providersLogout = new ProvidersLogout(providers, sessions, workers);
@@ -94,7 +98,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
       }
     }
     if (sessions.identify(exchange, identity -> providers.of(identity, exchange) != null)) {
-      return Verdict.proceed();
+      return refreshed(exchange);
     }
     Wish wish = Wish.of(ReturnTo.of(exchange));
     if (exchange.isNavigation()) {
@@ -102,6 +106,27 @@ public final class OidcPreAuthentication implements PreAuthentication {
     }
     AccessTokens.invite(exchange);
     return Verdict.answer(signIn.required(exchange, wish));
+  }
+
+  /** A session that is refreshed from time to time goes on only while the provider lets it. */
+  private Verdict refreshed(Exchange exchange) {
+    Identity identity = Objects.requireNonNull(exchange.identity());
+    Discovery of = Objects.requireNonNull(providers.of(identity, exchange));
+    OidcClient client = of.settings().client(exchange.application().id());
+    CompletableFuture<Boolean> pending =
+        client.refreshesSessions() ? refreshTokens.check(identity, of, client) : null;
+    return pending == null
+        ? Verdict.proceed()
+        : Workers.verdict(
+            pending.thenApply(goesOn -> goesOn ? Verdict.proceed() : again(exchange)));
+  }
+
+  /** The session has just ended: a page comes back without one, and a program is told. */
+  private Verdict again(Exchange exchange) {
+    return Verdict.answer(
+        exchange.isNavigation()
+            ? Response.of(302).with("Location", exchange.origin() + ReturnTo.of(exchange))
+            : signIn.required(exchange, Wish.of(ReturnTo.of(exchange))));
   }
 
   /** Of an application that takes access tokens: null if the request has none. */

@@ -13,14 +13,18 @@ import com.nimbusds.oauth2.sdk.ErrorObject;
 import com.nimbusds.oauth2.sdk.ParseException;
 import com.nimbusds.oauth2.sdk.PushedAuthorizationRequest;
 import com.nimbusds.oauth2.sdk.PushedAuthorizationResponse;
+import com.nimbusds.oauth2.sdk.RefreshTokenGrant;
 import com.nimbusds.oauth2.sdk.ResponseType;
 import com.nimbusds.oauth2.sdk.TokenRequest;
 import com.nimbusds.oauth2.sdk.TokenResponse;
 import com.nimbusds.oauth2.sdk.auth.ClientAuthentication;
+import com.nimbusds.oauth2.sdk.http.HTTPRequest;
 import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.id.State;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
 import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
+import com.nimbusds.oauth2.sdk.token.RefreshToken;
+import com.nimbusds.oauth2.sdk.token.Tokens;
 import com.nimbusds.openid.connect.sdk.AuthenticationRequest;
 import com.nimbusds.openid.connect.sdk.LogoutRequest;
 import com.nimbusds.openid.connect.sdk.Nonce;
@@ -64,8 +68,14 @@ final class Provider {
   /** Ample: a provider is to make a new token when it tries again. */
   private static final Duration LOGOUT_UNDER_WAY = Duration.ofHours(1);
 
-  /** A token, and what it says, which has been verified. */
-  record IdToken(JWT token, JWTClaimsSet claims) {}
+  /** A token, what it says, which has been verified, and the tokens that came with it. */
+  record IdToken(JWT token, JWTClaimsSet claims, Tokens tokens) {
+    /** Tells none of it. */
+    @Override
+    public String toString() {
+      return "IdToken";
+    }
+  }
 
   private final OidcProvider settings;
   private final Clock clock;
@@ -320,7 +330,32 @@ final class Provider {
     }
     return new IdToken(
         idToken,
-        new IdTokenVerifier(settings, client, clock, keys).verify(idToken, browser.nonce(login)));
+        new IdTokenVerifier(settings, client, clock, keys).verify(idToken, browser.nonce(login)),
+        response.toSuccessResponse().getTokens());
+  }
+
+  /**
+   * New tokens for a refresh token; null if the provider takes it no more. Blocks.
+   *
+   * @throws GatewayException if that cannot be found out
+   */
+  @Nullable Tokens refresh(OidcClient client, RefreshToken token) {
+    HTTPRequest request = tokenRequest(client, new RefreshTokenGrant(token)).toHTTPRequest();
+    TokenResponse response;
+    try {
+      response = TokenResponse.parse(http.send(request));
+    } catch (ParseException | IllegalArgumentException e) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
+    }
+    if (response.indicatesSuccess()) {
+      return response.toSuccessResponse().getTokens();
+    }
+    ErrorObject error = response.toErrorResponse().getErrorObject();
+    if (error != null && "invalid_grant".equals(error.getCode())) {
+      return null;
+    }
+    throw refused("refresh token", error);
   }
 
   /** What a genuine access token says. May block for keys. */

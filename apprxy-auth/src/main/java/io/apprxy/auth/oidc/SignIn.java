@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -61,6 +62,7 @@ final class SignIn {
   private final Providers providers;
   private final Executor workers;
   private final IdTokenHints hints;
+  private final RefreshTokens refreshTokens;
   private final SignInAttempts attempts;
   private final Clock clock;
 
@@ -70,6 +72,7 @@ final class SignIn {
       Providers providers,
       Executor workers,
       IdTokenHints hints,
+      RefreshTokens refreshTokens,
       SignInAttempts attempts,
       Clock clock) {
     this.sessions = sessions;
@@ -77,6 +80,7 @@ final class SignIn {
     this.providers = providers;
     this.workers = workers;
     this.hints = hints;
+    this.refreshTokens = refreshTokens;
     this.attempts = attempts;
     this.clock = clock;
   }
@@ -242,7 +246,7 @@ final class SignIn {
                               provider.redeem(client, code, login, browser, callbackUri));
                         },
                         workers))
-            .thenApply(token -> complete(exchange, asked.settings(), client, login, token)));
+            .thenCompose(token -> complete(exchange, asked.settings(), client, login, token)));
   }
 
   /**
@@ -294,7 +298,7 @@ final class SignIn {
     return new AuthorizationCode(code);
   }
 
-  private Verdict complete(
+  private CompletionStage<Verdict> complete(
       Exchange exchange, OidcProvider provider, OidcClient client, Login login, IdToken token) {
     JWTClaimsSet told = token.claims();
     Map<String, Object> claims = new HashMap<>(told.getClaims());
@@ -326,7 +330,10 @@ final class SignIn {
     hints.keep(identity, token.token());
     attempts.signedIn(exchange, identity);
     Choice.remember(exchange, provider);
-    return Verdict.answer(redirect(exchange, login.wish().returnTo()));
+    Verdict done = Verdict.answer(redirect(exchange, login.wish().returnTo()));
+    return client.refreshesSessions()
+        ? refreshTokens.keep(identity, token.tokens()).thenApply(kept -> done)
+        : CompletableFuture.completedFuture(done);
   }
 
   /** The same token, with the groups that did not fit into it. Blocks. */
@@ -342,7 +349,9 @@ final class SignIn {
     }
     List<String> groups = source.groupsOf(Map.copyOf(claims));
     return new IdToken(
-        token.token(), new JWTClaimsSet.Builder(token.claims()).claim("groups", groups).build());
+        token.token(),
+        new JWTClaimsSet.Builder(token.claims()).claim("groups", groups).build(),
+        token.tokens());
   }
 
   private Instant authenticatedAt(OidcProvider provider, Login login, @Nullable Instant told) {

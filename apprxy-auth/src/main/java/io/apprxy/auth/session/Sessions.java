@@ -106,6 +106,11 @@ public final class Sessions {
     return settings.clock;
   }
 
+  /** How long after the sign-in a session ends, whatever happens. */
+  public Duration absoluteLifetime() {
+    return settings.absoluteLifetime;
+  }
+
   /** What gateways know in common, beside which sessions ended: tokens that were used. */
   public SharedState state() {
     return settings.state;

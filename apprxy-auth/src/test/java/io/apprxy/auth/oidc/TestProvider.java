@@ -37,6 +37,7 @@ import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -83,6 +84,9 @@ final class TestProvider implements AutoCloseable {
   volatile Map<String, List<String>> lastForm;
 
   volatile String lastAuthorization;
+  final AtomicInteger refreshes = new AtomicInteger();
+  final Set<String> refreshTokens = ConcurrentHashMap.newKeySet();
+  volatile Runnable beforeRefresh = () -> {};
   final AtomicInteger pushes = new AtomicInteger();
   volatile String pushError;
 
@@ -214,6 +218,10 @@ final class TestProvider implements AutoCloseable {
             new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
     lastForm = form;
     lastAuthorization = exchange.getRequestHeaders().getFirst("Authorization");
+    if (one(form, "grant_type").equals("refresh_token")) {
+      serveRefresh(exchange, one(form, "refresh_token"));
+      return;
+    }
     Map<String, List<String>> request = codes.remove(one(form, "code"));
     if (tokenError != null) {
       answer(exchange, 400, "{\"error\":\"" + tokenError + "\"}");
@@ -233,9 +241,47 @@ final class TestProvider implements AutoCloseable {
                   "unused",
                   "token_type",
                   "Bearer",
+                  "expires_in",
+                  300,
+                  "refresh_token",
+                  refreshToken(),
                   "id_token",
                   token.apply(idToken(request)))));
     }
+  }
+
+  private String refreshToken() {
+    String token = UUID.randomUUID().toString();
+    refreshTokens.add(token);
+    return token;
+  }
+
+  /** Each is good for once, as of a careful provider. */
+  private void serveRefresh(HttpExchange exchange, String token) throws IOException {
+    refreshes.incrementAndGet();
+    try {
+      beforeRefresh.run();
+    } catch (RuntimeException e) {
+      answer(exchange, 503, "{}");
+      return;
+    }
+    if (!refreshTokens.remove(token)) {
+      answer(exchange, 400, "{\"error\":\"invalid_grant\"}");
+      return;
+    }
+    answer(
+        exchange,
+        200,
+        JSON.writeValueAsString(
+            Map.of(
+                "access_token",
+                "newer",
+                "token_type",
+                "Bearer",
+                "expires_in",
+                300,
+                "refresh_token",
+                refreshToken())));
   }
 
   private boolean isClient(HttpExchange exchange, Map<String, List<String>> form) {
