@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,6 +35,10 @@ final class AcceptedTerms {
   static final String PATH = Exchange.RESERVED_PREFIX + "terms";
 
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.policy");
+
+  /** For the shared state; without its answer, nothing is accepted. */
+  private static final Duration WAIT = Duration.ofSeconds(5);
+
   private static final int MAX_FORM = 8 * 1024;
 
   private static final String STYLE =
@@ -81,6 +86,8 @@ final class AcceptedTerms {
     return state
         .get(key)
         .toCompletableFuture()
+        .copy()
+        .orTimeout(WAIT.toMillis(), TimeUnit.MILLISECONDS)
         .handle(
             (found, failed) -> {
               if (failed != null) {
@@ -173,6 +180,9 @@ final class AcceptedTerms {
                   String key = key(identity, terms);
                   return state
                       .put(key, clock.instant().toString(), terms.reacceptAfter())
+                      .toCompletableFuture()
+                      .copy()
+                      .orTimeout(WAIT.toMillis(), TimeUnit.MILLISECONDS)
                       .thenApply(
                           unused -> {
                             accepted.put(key, true);

@@ -27,6 +27,7 @@ import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -337,6 +338,9 @@ public final class SignInAttempts {
     }
     return state
         .get(GOOD + what)
+        .toCompletableFuture()
+        .copy()
+        .orTimeout(5, TimeUnit.SECONDS)
         .handle(
             (found, failed) -> {
               if (failed != null) {
