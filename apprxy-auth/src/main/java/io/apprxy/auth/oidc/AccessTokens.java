@@ -3,6 +3,7 @@ package io.apprxy.auth.oidc;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.nimbusds.jwt.SignedJWT;
+import io.apprxy.Application;
 import io.apprxy.BearerTokens;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
@@ -11,8 +12,8 @@ import io.apprxy.Identity;
 import io.apprxy.StepUpRequirement;
 import io.apprxy.Verdict;
 import io.apprxy.auth.oidc.PresentedToken.Scheme;
+import io.apprxy.auth.policy.SignInAttempts;
 import io.apprxy.auth.session.Sessions;
-import io.apprxy.cluster.SharedState;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -45,25 +46,65 @@ final class AccessTokens {
   private static final Duration BELIEVED = Duration.ofMinutes(5);
 
   private final Providers providers;
-  private final Sessions sessions;
   private final Executor workers;
   private final Clock clock;
-  private final SharedState state;
-  private final Cache<String, AccessToken> verified;
+  private final Sessions sessions;
+  private final SignInAttempts attempts;
+  private final DpopNonces nonces;
+  private final Introspection introspection;
+  private final Cache<String, Genuine> verified;
+
+  /**
+   * A token that its issuer vouches for, as long as it does.
+   *
+   * @param issuer the name of its provider
+   */
+  private record Genuine(AccessToken token, String issuer, BooleanSupplier stands) {}
 
   AccessTokens(
-      Providers providers, Sessions sessions, Executor workers, Clock clock, SharedState state) {
+      Providers providers,
+      Executor workers,
+      Clock clock,
+      Sessions sessions,
+      SignInAttempts attempts,
+      DpopNonces nonces) {
     this.providers = providers;
-    this.sessions = sessions;
     this.workers = workers;
     this.clock = clock;
-    this.state = state;
+    this.sessions = sessions;
+    this.attempts = attempts;
+    this.nonces = nonces;
+    this.introspection = new Introspection(workers, clock);
     this.verified =
         Caffeine.newBuilder()
             .maximumSize(10_000)
             .expireAfterWrite(BELIEVED)
             .ticker(() -> TimeUnit.MILLISECONDS.toNanos(clock.millis()))
             .build();
+  }
+
+  /**
+   * Refuses an application with opaque tokens of which nobody could say whose they are.
+   *
+   * @throws IllegalArgumentException with the rule
+   */
+  void check(Application application) {
+    if (application.bearerTokens() != null
+        && providers.all().stream()
+                .map(Discovery::settings)
+                .filter(OidcProvider::introspectsTokens)
+                .filter(
+                    one ->
+                        application.identityProviders().isEmpty()
+                            || application.identityProviders().contains(one.name()))
+                .count()
+            > 1) {
+      throw new IllegalArgumentException(
+          "application "
+              + application.id()
+              + ": bearerTokens must be those of one provider with introspectTokens(): name it in"
+              + " identityProviders");
+    }
   }
 
   /**
@@ -82,41 +123,82 @@ final class AccessTokens {
       return null;
     }
     String digest = digest(presented.token().getBytes(StandardCharsets.US_ASCII));
-    AccessToken known = verified.getIfPresent(digest);
+    Genuine known = verified.getIfPresent(digest);
     if (known != null) {
       return accept(exchange, presented, digest, known);
     }
-    return verify(exchange, presented, digest);
+    CompletableFuture<Genuine> asked =
+        attempts
+            .check(exchange, null)
+            .thenCompose(free -> find(exchange, presented, digest))
+            .toCompletableFuture();
+    return Workers.verdict(
+        asked.handle(
+            (found, failed) -> {
+              if (failed != null) {
+                throw notGenuine(exchange, presented.scheme(), Workers.cause(failed));
+              }
+              return accept(exchange, presented, digest, found);
+            }));
   }
 
-  private Verdict verify(Exchange exchange, PresentedToken presented, String digest) {
-    SignedJWT token;
-    Discovery issuer;
-    try {
-      token = parse(presented.token());
-      issuer = issuer(exchange, token.getJWTClaimsSet().getIssuer());
-    } catch (ParseException | GatewayException e) {
-      throw refuse(exchange, presented.scheme(), e);
+  /**
+   * A token that nobody vouches for looks like guessing; one that is too old, or another's, not.
+   */
+  private GatewayException notGenuine(Exchange exchange, Scheme scheme, Throwable cause) {
+    GatewayException refusal = refuse(exchange, scheme, cause);
+    if (refusal.code() == ErrorCode.ACCESS_TOKEN_REFUSED) {
+      attempts.failed(exchange, null, refusal);
     }
-    return Workers.verdict(
-        issuer
-            .provider()
-            .thenApplyAsync(provider -> provider.verify(token, digest), workers)
-            .orTimeout(issuer.settings().timeout().toMillis() * 3, TimeUnit.MILLISECONDS)
-            .handle(
-                (found, failed) -> {
-                  if (failed != null) {
-                    throw refuse(exchange, presented.scheme(), Workers.cause(failed));
-                  }
-                  verified.put(digest, found);
-                  return accept(exchange, presented, digest, found);
-                }));
+    return refusal;
+  }
+
+  private CompletableFuture<Genuine> find(
+      Exchange exchange, PresentedToken presented, String digest) {
+    try {
+      return SIGNED.matcher(presented.token()).matches()
+          ? verify(exchange, presented.token(), digest)
+          : introspect(exchange, presented.token(), digest);
+    } catch (ParseException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private CompletableFuture<Genuine> verify(Exchange exchange, String text, String digest)
+      throws ParseException {
+    SignedJWT token = parse(text);
+    Discovery issuer = issuer(exchange, token.getJWTClaimsSet().getIssuer());
+    return issuer
+        .provider()
+        .thenApplyAsync(provider -> provider.verify(token, digest), workers)
+        .orTimeout(issuer.settings().timeout().toMillis() * 3, TimeUnit.MILLISECONDS)
+        .thenApply(
+            found -> {
+              Genuine genuine = new Genuine(found, found.identity().issuer(), () -> true);
+              verified.put(digest, genuine);
+              return genuine;
+            });
+  }
+
+  private CompletableFuture<Genuine> introspect(Exchange exchange, String text, String digest) {
+    Discovery issuer =
+        providers.candidates(exchange).stream()
+            .filter(one -> one.settings().introspectsTokens())
+            .findFirst()
+            .orElseThrow(
+                () -> new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it is no signed JWT"));
+    OidcClient client = issuer.settings().client(exchange.application().id());
+    return introspection
+        .ask(issuer, client, text, digest)
+        .thenApply(
+            found ->
+                new Genuine(
+                    found,
+                    found.identity().issuer(),
+                    introspection.watch(issuer, client, text, digest)));
   }
 
   private static SignedJWT parse(String token) throws ParseException {
-    if (!SIGNED.matcher(token).matches()) {
-      throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it is no signed JWT");
-    }
     SignedJWT parsed = SignedJWT.parse(token);
     if (parsed.getJWTClaimsSet() == null) {
       throw new GatewayException(ErrorCode.ACCESS_TOKEN_REFUSED, "it has no claims");
@@ -139,14 +221,16 @@ final class AccessTokens {
   // ---- a genuine token: whether it is for this application, and this client's
 
   private Verdict accept(
-      Exchange exchange, PresentedToken presented, String digest, AccessToken token) {
+      Exchange exchange, PresentedToken presented, String digest, Genuine genuine) {
+    AccessToken token = genuine.token();
+    BooleanSupplier stands;
     DpopProof proof;
     try {
-      Discovery issuer = issuer(exchange, token.identity().issuer());
-      BooleanSupplier stands = () -> isCurrent(token, issuer);
+      Discovery issuer = issuer(exchange, genuine.issuer());
+      stands = () -> isCurrent(token, issuer) && genuine.stands().getAsBoolean();
       if (!stands.getAsBoolean()) {
         throw new GatewayException(
-            ErrorCode.ACCESS_TOKEN_REFUSED, "it has expired, or its user was logged out");
+            ErrorCode.ACCESS_TOKEN_REFUSED, "it has expired, or its user was signed out");
       }
       BearerTokens accepted = Objects.requireNonNull(exchange.application().bearerTokens());
       if (Collections.disjoint(token.audiences(), accepted.audiences())) {
@@ -155,27 +239,59 @@ final class AccessTokens {
       checkCertificate(exchange, token);
       proof = proof(exchange, presented, digest, token);
       checkScopes(token, accepted);
-      if (proof == null) {
-        exchange.identify(token.identity(), stands);
-        return Verdict.proceed();
-      }
-      return Verdict.later(
-          unused(proof)
-              .thenApply(
-                  first -> {
-                    if (!first) {
-                      throw refuse(
-                          exchange,
-                          presented.scheme(),
-                          new GatewayException(
-                              ErrorCode.ACCESS_TOKEN_REFUSED, "the proof was used before"));
-                    }
-                    exchange.identify(token.identity(), stands);
-                    return Verdict.proceed();
-                  }));
     } catch (GatewayException e) {
       throw refuse(exchange, presented.scheme(), e);
     }
+    return proof == null
+        ? identify(exchange, token, stands)
+        : onceOnly(exchange, presented.scheme(), token, proof, stands);
+  }
+
+  private Verdict identify(Exchange exchange, AccessToken token, BooleanSupplier stands) {
+    attempts.proven(exchange, token.identity());
+    exchange.identify(token.identity(), stands);
+    return Verdict.proceed();
+  }
+
+  /** Lets the first request with a proof pass, at any of the gateways (RFC 9449 §11.1). */
+  private Verdict onceOnly(
+      Exchange exchange,
+      Scheme scheme,
+      AccessToken token,
+      DpopProof proof,
+      BooleanSupplier stands) {
+    if (!nonces.accept(proof.nonce())) {
+      exchange.addResponseHeader("DPoP-Nonce", nonces.next());
+      throw ProtectedResource.refuse(
+          exchange,
+          scheme,
+          ErrorCode.ACCESS_TOKEN_REFUSED,
+          "use_dpop_nonce",
+          "the proof must have the nonce of this response",
+          null);
+    }
+    String key =
+        "dpop/" + digest((proof.jkt() + "." + proof.jti()).getBytes(StandardCharsets.UTF_8));
+    return Verdict.later(
+        sessions
+            .state()
+            .putIfAbsent(key, "1", DpopProof.LIFETIME)
+            .thenApply(
+                before -> {
+                  if (before == null) {
+                    return identify(exchange, token, stands);
+                  }
+                  GatewayException refusal =
+                      refuse(
+                          exchange,
+                          scheme,
+                          new GatewayException(
+                              ErrorCode.ACCESS_TOKEN_REFUSED, "the proof was used before"));
+                  String user = SignInAttempts.user(token.identity());
+                  attempts.failed(exchange, user, refusal);
+                  attempts.replayed(exchange, user);
+                  throw refusal;
+                }));
   }
 
   private boolean isCurrent(AccessToken token, Discovery issuer) {
@@ -226,16 +342,6 @@ final class AccessTokens {
           ErrorCode.ACCESS_TOKEN_REFUSED, "the proof is of another key than the token's");
     }
     return proof;
-  }
-
-  /** Whether it is the first request with this proof, at any of the gateways (§11.1). */
-  private CompletableFuture<Boolean> unused(DpopProof proof) {
-    String key =
-        "dpop/" + digest((proof.jkt() + "." + proof.jti()).getBytes(StandardCharsets.UTF_8));
-    return state
-        .putIfAbsent(key, "1", DpopProof.LIFETIME)
-        .thenApply(before -> before == null)
-        .toCompletableFuture();
   }
 
   private static void checkScopes(AccessToken token, BearerTokens accepted) {

@@ -88,6 +88,14 @@ final class ClientProof {
         : aliases.getPushedAuthorizationRequestEndpointURI();
   }
 
+  /** Null if the provider has none. */
+  @Nullable URI introspectionEndpoint(OidcClient client) {
+    OIDCProviderEndpointMetadata aliases = aliases(client);
+    return aliases == null || aliases.getIntrospectionEndpointURI() == null
+        ? metadata.getIntrospectionEndpointURI()
+        : aliases.getIntrospectionEndpointURI();
+  }
+
   /** Where clients prove themselves by certificate (RFC 8705 §5). */
   private @Nullable OIDCProviderEndpointMetadata aliases(OidcClient client) {
     return client.provesItselfByTls() ? metadata.getReadOnlyMtlsEndpointAliases() : null;
@@ -99,6 +107,8 @@ final class ClientProof {
     return java.util.Arrays.asList(
         metadata.getTokenEndpointURI(),
         metadata.getPushedAuthorizationRequestEndpointURI(),
+        metadata.getIntrospectionEndpointURI(),
+        aliases == null ? null : aliases.getIntrospectionEndpointURI(),
         aliases == null ? null : aliases.getTokenEndpointURI(),
         aliases == null ? null : aliases.getPushedAuthorizationRequestEndpointURI());
   }

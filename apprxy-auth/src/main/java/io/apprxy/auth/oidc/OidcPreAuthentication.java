@@ -12,7 +12,6 @@ import io.apprxy.Verdict;
 import io.apprxy.auth.policy.SignInAttempts;
 import io.apprxy.auth.session.SessionKeys;
 import io.apprxy.auth.session.Sessions;
-import io.apprxy.cluster.SharedState;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -63,7 +62,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
       Sessions sessions,
       SignInAttempts attempts,
       Clock clock,
-      SharedState state) {
+      boolean dpopNonces) {
     Executor workers = Workers.start();
     Logins logins = new Logins(sessions);
     IdTokenHints hints = new IdTokenHints();
@@ -73,7 +72,14 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.signIn =
         new SignIn(sessions, logins, providers, workers, hints, refreshTokens, attempts, clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
-    this.accessTokens = new AccessTokens(providers, sessions, workers, clock, state);
+    this.accessTokens =
+        new AccessTokens(
+            providers,
+            workers,
+            clock,
+            sessions,
+            attempts,
+            DpopNonces.of(dpopNonces, sessions.keys(), clock));
     this.providersLogout = new ProvidersLogout(providers, sessions, workers);
     this.securityEvents = new SecurityEvents(transmitters, sessions, workers, clock);
     sessions.whenEnded(hints::forget);
@@ -150,6 +156,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
   @Override
   public void check(Application application) {
     providers.check(application);
+    accessTokens.check(application);
   }
 
   /** Whose session this is, whichever application of the host it counts for. */
@@ -220,7 +227,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
     private @Nullable SignInAttempts attempts;
     private @Nullable Clock clock;
     private final List<SecurityEventTransmitter> transmitters = new ArrayList<>();
-    private @Nullable SharedState state;
+    private boolean dpopNonces;
 
     private Builder() {}
 
@@ -310,11 +317,12 @@ public final class OidcPreAuthentication implements PreAuthentication {
     }
 
     /**
-     * Where several gateways remember in common which proofs of API clients were used (RFC 9449
-     * §11.1). Default: the state of the sessions.
+     * Demands of the proofs of API clients that they have a nonce of the last 5 minutes (RFC 9449
+     * §9), so that none can be made ahead of time: each client is refused once to get one. Default:
+     * not demanded.
      */
-    public Builder sharedState(SharedState shared) {
-      state = Objects.requireNonNull(shared, "shared");
+    public Builder requireDpopNonces() {
+      dpopNonces = true;
       return this;
     }
 
@@ -352,7 +360,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
           kept,
           attempts == null ? SignInAttempts.builder().clock(time).build() : attempts,
           time,
-          state == null ? kept.state() : state);
+          dpopNonces);
     }
 
     private Sessions defaultSessions() {

@@ -45,6 +45,7 @@ public final class OidcProvider {
   private final Duration clockSkew;
   private final Duration timeout;
   private final @Nullable SSLContext trust;
+  private final boolean introspectTokens;
 
   private OidcProvider(Builder settings, String issuer, OidcClient client) {
     this.name = settings.name;
@@ -61,6 +62,7 @@ public final class OidcProvider {
     this.clockSkew = settings.clockSkew;
     this.timeout = settings.timeout;
     this.trust = settings.trust;
+    this.introspectTokens = settings.introspectTokens;
   }
 
   /**
@@ -162,6 +164,11 @@ public final class OidcProvider {
     return algorithms;
   }
 
+  /** Whether it is asked about access tokens that are no JWT. */
+  boolean introspectsTokens() {
+    return introspectTokens;
+  }
+
   Duration clockSkew() {
     return clockSkew;
   }
@@ -225,6 +232,7 @@ public final class OidcProvider {
     private final Set<String> hosts = new LinkedHashSet<>();
     private @Nullable String domainHint;
     private @Nullable SSLContext trust;
+    private boolean introspectTokens;
     private Set<JWSAlgorithm> algorithms = parse(List.of("RS256", "PS256", "ES256", "EdDSA"));
     private Duration clockSkew = Duration.ofSeconds(60);
     private Duration timeout = Duration.ofSeconds(10);
@@ -378,6 +386,17 @@ public final class OidcProvider {
           domain,
           "a domain name");
       domainHint = domain;
+      return this;
+    }
+
+    /**
+     * Asks the provider about access tokens that are no JWT, which only it can judge (RFC 7662):
+     * with the proof of the client, once in a minute at most for each token. Of several providers
+     * of an application only one may be asked, since a token does not say whose it is. Default:
+     * such tokens are refused.
+     */
+    public Builder introspectTokens() {
+      introspectTokens = true;
       return this;
     }
 

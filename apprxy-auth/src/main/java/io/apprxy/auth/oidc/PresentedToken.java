@@ -16,7 +16,7 @@ record PresentedToken(Scheme scheme, String token) {
   /** Ample for a token with hundreds of groups; the headers of a request have 64 KiB in all. */
   static final int MAX_LENGTH = 16 * 1024;
 
-  private static final Pattern SCHEME = Pattern.compile("\\s*([A-Za-z0-9-]+)(?:[ \\t].*|)");
+  private static final Pattern SCHEME = Pattern.compile("([A-Za-z0-9-]+)(?:[ \\t].*|)");
 
   /** RFC 6750 §2.1, b64token. */
   private static final Pattern CREDENTIALS =
@@ -60,7 +60,7 @@ record PresentedToken(Scheme scheme, String token) {
     if (credentials.size() != 1 || isInQuery(exchange)) {
       throw ambiguous("more than one token, or credentials beside it");
     }
-    String only = credentials.get(0);
+    String only = credentials.get(0).strip();
     Matcher matcher = CREDENTIALS.matcher(only);
     if (only.length() > MAX_LENGTH || !matcher.matches()) {
       throw ambiguous("a malformed token, or one of more than " + MAX_LENGTH + " characters");
@@ -69,8 +69,9 @@ record PresentedToken(Scheme scheme, String token) {
   }
 
   private static @Nullable Scheme schemeOf(String credentials) {
-    int length = Math.min(credentials.length(), 64); // ample for a scheme
-    Matcher matcher = SCHEME.matcher(credentials.substring(0, length));
+    String text = credentials.strip();
+    int length = Math.min(text.length(), 64); // ample for a scheme
+    Matcher matcher = SCHEME.matcher(text.substring(0, length));
     if (matcher.matches()) {
       for (Scheme scheme : Scheme.values()) {
         if (scheme.text.equalsIgnoreCase(matcher.group(1))) {

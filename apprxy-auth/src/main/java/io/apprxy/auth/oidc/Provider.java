@@ -15,6 +15,7 @@ import com.nimbusds.oauth2.sdk.PushedAuthorizationRequest;
 import com.nimbusds.oauth2.sdk.PushedAuthorizationResponse;
 import com.nimbusds.oauth2.sdk.RefreshTokenGrant;
 import com.nimbusds.oauth2.sdk.ResponseType;
+import com.nimbusds.oauth2.sdk.TokenIntrospectionRequest;
 import com.nimbusds.oauth2.sdk.TokenRequest;
 import com.nimbusds.oauth2.sdk.TokenResponse;
 import com.nimbusds.oauth2.sdk.auth.ClientAuthentication;
@@ -23,7 +24,9 @@ import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.id.State;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
 import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
+import com.nimbusds.oauth2.sdk.token.BearerAccessToken;
 import com.nimbusds.oauth2.sdk.token.RefreshToken;
+import com.nimbusds.oauth2.sdk.token.Token;
 import com.nimbusds.oauth2.sdk.token.Tokens;
 import com.nimbusds.openid.connect.sdk.AuthenticationRequest;
 import com.nimbusds.openid.connect.sdk.LogoutRequest;
@@ -46,6 +49,8 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Date;
+import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -356,6 +361,29 @@ final class Provider {
       return null;
     }
     throw refused("refresh token", error);
+  }
+
+  /**
+   * What the provider says of an access token (RFC 7662 §2); null if it is not active. Blocks.
+   *
+   * @throws GatewayException if it says nothing of use
+   */
+  @Nullable AccessToken introspect(OidcClient client, String token, String digest) {
+    URI endpoint = proof.introspectionEndpoint(client);
+    if (endpoint == null) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID,
+          "tokens are to be introspected, but the provider has no introspection_endpoint");
+    }
+    ClientAuthentication authentication = proof.of(client);
+    Token asked = new BearerAccessToken(token);
+    HTTPRequest request =
+        (authentication == null
+                ? new TokenIntrospectionRequest(
+                    endpoint, asked, Map.of("client_id", List.of(client.id().getValue())))
+                : new TokenIntrospectionRequest(endpoint, authentication, asked))
+            .toHTTPRequest();
+    return new IntrospectionAnswer(settings, clock).read(http.send(request), digest);
   }
 
   /** What a genuine access token says. May block for keys. */

@@ -10,6 +10,8 @@ import com.nimbusds.jose.jwk.OctetSequenceKey;
 import com.nimbusds.jose.util.Base64URL;
 import io.apprxy.auth.TestExchange;
 import io.apprxy.auth.oidc.ApiClient.Outcome;
+import io.apprxy.auth.session.SessionKeys;
+import io.apprxy.auth.session.Sessions;
 import io.apprxy.cluster.SharedState;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -97,11 +99,39 @@ class BoundTokensTest extends OidcTest {
     SharedState shared = SharedState.inMemory();
     String another = proof(claims -> {});
     for (int node = 0; node < 2; node++) {
+      Sessions sessions =
+          Sessions.builder().keys(SessionKeys.generate()).clock(clock).state(shared).build();
       Outcome outcome =
-          new ApiClient(gateway().sharedState(shared).build(), AccessTokensTest.API)
+          new ApiClient(gateway().sessions(sessions).build(), AccessTokensTest.API)
               .dpop(bound, another);
       assertThat(outcome.identity() != null).isEqualTo(node == 0);
     }
+  }
+
+  @Test
+  void nonce_isDemanded_whereTheGatewaySaysSo_andComesWithTheRefusal() {
+    client = new ApiClient(gateway().requireDpopNonces().build(), AccessTokensTest.API);
+    Outcome refused = client.dpop(bound, proof(claims -> {}));
+    assertThat(refused.error()).isEqualTo(ACCESS_TOKEN_REFUSED);
+    assertThat(refused.challenges())
+        .singleElement()
+        .asString()
+        .contains("error=\"use_dpop_nonce\"");
+    String nonce =
+        refused.exchange().responseHeaders().stream()
+            .filter(header -> header.name().equals("DPoP-Nonce"))
+            .findFirst()
+            .orElseThrow()
+            .value();
+
+    assertThat(client.dpop(bound, proof(c -> c.put("nonce", nonce))).identity()).isNotNull();
+    for (Object other : new Object[] {"", "x", nonce + "x", nonce.substring(1), 1}) {
+      assertThat(client.dpop(bound, proof(c -> c.put("nonce", other))).error())
+          .isEqualTo(ACCESS_TOKEN_REFUSED);
+    }
+    clock.advance(Duration.ofMinutes(5));
+    assertThat(client.dpop(bound, proof(c -> c.put("nonce", nonce))).error())
+        .isEqualTo(ACCESS_TOKEN_REFUSED);
   }
 
   /** By the same id: the rest of the proof may differ. */

@@ -64,6 +64,7 @@ final class TestProvider implements AutoCloseable {
   final AtomicInteger metadataFetches = new AtomicInteger();
   final AtomicInteger keyFetches = new AtomicInteger();
   final AtomicInteger tokenRequests = new AtomicInteger();
+  final AtomicInteger introspections = new AtomicInteger();
 
   // What a test may bend.
   final Clock clock;
@@ -75,6 +76,7 @@ final class TestProvider implements AutoCloseable {
   volatile List<JWK> keys = List.of(RSA, EC, edJwk());
   volatile String issuerParameter;
   volatile String tokenError;
+  volatile UnaryOperator<String> introspection = asked -> "{\"active\":false}";
   volatile String subject = "4711";
 
   /** Whether every client is believed, whatever it proves. */
@@ -105,6 +107,7 @@ final class TestProvider implements AutoCloseable {
     server.createContext("/.well-known/openid-configuration", this::serveMetadata);
     server.createContext("/keys", this::serveKeys);
     server.createContext("/token", this::serveToken);
+    server.createContext("/introspect", this::serveIntrospection);
     server.createContext("/par", this::servePush);
     server.start();
     issuerParameter = issuer();
@@ -180,6 +183,7 @@ final class TestProvider implements AutoCloseable {
     map.put("authorization_endpoint", issuer() + "/authorize?tenant=1");
     map.put("token_endpoint", issuer() + "/token");
     map.put("jwks_uri", issuer() + "/keys");
+    map.put("introspection_endpoint", issuer() + "/introspect");
     map.put("pushed_authorization_request_endpoint", issuer() + "/par");
     map.put("end_session_endpoint", issuer() + "/logout");
     map.put("response_types_supported", List.of("code"));
@@ -209,6 +213,19 @@ final class TestProvider implements AutoCloseable {
     String reference = "urn:ietf:params:oauth:request_uri:" + UUID.randomUUID();
     pushed.put(reference, form);
     answer(exchange, 201, "{\"request_uri\":\"" + reference + "\",\"expires_in\":60}");
+  }
+
+  private void serveIntrospection(HttpExchange exchange) throws IOException {
+    introspections.incrementAndGet();
+    Map<String, List<String>> form =
+        URLUtils.parseParameters(
+            new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+    if (!isClient(exchange, form)) {
+      answer(exchange, 401, "{\"error\":\"invalid_client\"}");
+    } else {
+      String said = introspection.apply(one(form, "token"));
+      answer(exchange, said == null ? 500 : 200, said == null ? "" : said);
+    }
   }
 
   private void serveToken(HttpExchange exchange) throws IOException {
