@@ -73,6 +73,8 @@ import org.jspecify.annotations.Nullable;
  *     is none, that is up to the origin. Default: none
  * @param bearerTokens which access tokens of native and service clients count; null if none does:
  *     then {@code Authorization} is the origin's affair. Default: null
+ * @param clientCertificate what its clients are asked to prove in TLS. Default: {@link
+ *     ClientCertificate#NONE}
  */
 public record Application(
     String id,
@@ -105,7 +107,8 @@ public record Application(
     List<String> identityProviders,
     List<PassthroughPath> passthroughPaths,
     List<CorsConfiguration> corsConfigurations,
-    @Nullable BearerTokens bearerTokens) {
+    @Nullable BearerTokens bearerTokens,
+    ClientCertificate clientCertificate) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -249,6 +252,23 @@ public record Application(
         id,
         "bearerTokens",
         "would have no effect: externalAuthentication is PASSTHROUGH");
+    Objects.requireNonNull(clientCertificate, "clientCertificate");
+    require(
+        externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
+            || clientCertificate == ClientCertificate.NONE,
+        id,
+        "clientCertificate",
+        "would have no effect: externalAuthentication is PASSTHROUGH");
+    require(
+        clientCertificate == ClientCertificate.NONE || externalUrl.getScheme().equals("https"),
+        id,
+        "clientCertificate",
+        "needs an externalUrl of https");
+    require(
+        clientCertificate != ClientCertificate.IDENTITY || bearerTokens == null,
+        id,
+        "clientCertificate",
+        "is IDENTITY, so that bearerTokens would have no effect");
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -299,6 +319,18 @@ public record Application(
      * of an http URL must take HTTP/2 without being asked (prior knowledge, RFC 9113 §3.3).
      */
     HTTP_2
+  }
+
+  /** What clients are asked to prove by a certificate in TLS. */
+  public enum ClientCertificate {
+    /** They are not asked: browsers would ask their users. */
+    NONE,
+    /** They may have one, for access tokens that are bound to it (RFC 8705); it is nobody's. */
+    OPTIONAL,
+    /** They must have one that counts, and sign in as well. */
+    REQUIRED,
+    /** They must have one that counts, and it says who they are: nobody signs in. */
+    IDENTITY
   }
 
   /** Whether the gateway authenticates users before anything reaches the origin. */
@@ -718,6 +750,7 @@ public record Application(
     private final List<PassthroughPath> passthroughPaths = new ArrayList<>();
     private final List<CorsConfiguration> corsConfigurations = new ArrayList<>();
     private @Nullable BearerTokens bearerTokens;
+    private ClientCertificate clientCertificate = ClientCertificate.NONE;
     private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
     private List<String> identityProviders = List.of();
 
@@ -973,6 +1006,12 @@ public record Application(
       return this;
     }
 
+    /** See {@link Application#clientCertificate()}. Default: {@link ClientCertificate#NONE}. */
+    public Builder clientCertificate(ClientCertificate asked) {
+      clientCertificate = Objects.requireNonNull(asked, "asked");
+      return this;
+    }
+
     /**
      * The application.
      *
@@ -1012,7 +1051,8 @@ public record Application(
           identityProviders,
           passthroughPaths,
           corsConfigurations,
-          bearerTokens);
+          bearerTokens,
+          clientCertificate);
     }
   }
 }

@@ -26,6 +26,11 @@ public enum ErrorCode {
       "APX-104", 413, "The request is larger than this application takes.", "Send less at once."),
   CLIENT_GONE("APX-106", 400, "The client went away before it had its answer.", "Try again."),
   METHOD_NOT_SUPPORTED("APX-105", 501, "This method cannot be forwarded.", "Use another method."),
+  MISDIRECTED(
+      "APX-107",
+      421,
+      "This request came by a connection for another host.",
+      "Try again by a new connection; a proxy in between must pass the host name on in TLS."),
 
   SIGN_IN_REQUIRED(
       "APX-201",
@@ -89,6 +94,16 @@ public enum ErrorCode {
       400,
       "It is in doubt which access token this request is made with.",
       "Send one token, in one Authorization header."),
+  CLIENT_CERTIFICATE_REQUIRED(
+      "APX-218",
+      403,
+      "This application needs a certificate of yours.",
+      "Choose one when the browser asks; if it does not ask, get one from your administrator."),
+  CLIENT_CERTIFICATE_REFUSED(
+      "APX-219",
+      403,
+      "Your certificate is not accepted here.",
+      "Renew it if it has expired; else ask your administrator which one is needed."),
 
   NOT_ASSIGNED(
       "APX-301",

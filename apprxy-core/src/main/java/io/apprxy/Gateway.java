@@ -2,6 +2,7 @@ package io.apprxy;
 
 import io.apprxy.balance.AffinityKeys;
 import io.apprxy.balance.EndpointState;
+import io.apprxy.forward.AskingHosts;
 import io.apprxy.forward.Dispatcher;
 import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Listener;
@@ -18,6 +19,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import org.xnio.OptionMap;
@@ -71,7 +74,7 @@ public final class Gateway implements AutoCloseable {
     listener =
         Listener.open(
             new InetSocketAddress(settings.host, settings.port),
-            settings.tls,
+            tls(settings.tls),
             OptionMap.builder()
                 // A client that stops reading holds what its streams hold, up to this many.
                 .set(UndertowOptions.HTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100)
@@ -87,6 +90,22 @@ public final class Gateway implements AutoCloseable {
                 .getMap(),
             handler);
     return this;
+  }
+
+  /**
+   * Asks for certificates where an application does, and nowhere else: browsers would ask their
+   * users. It is decided by the host that the client names in TLS, when the handshake begins.
+   */
+  private SSLContext tls(SSLContext other) {
+    Set<String> asking =
+        settings.applications.stream()
+            .filter(one -> one.clientCertificate() != Application.ClientCertificate.NONE)
+            .map(one -> one.externalUrl().getHost())
+            .collect(Collectors.toSet());
+    return asking.isEmpty()
+        ? other
+        : AskingHosts.context(
+            asking, Objects.requireNonNull(settings.clientCertificates).tls(), other);
   }
 
   /** The forwarder's limits come first, as it knows what a connection is idle with. */
@@ -165,6 +184,7 @@ public final class Gateway implements AutoCloseable {
     SSLContext originTls = defaultTls();
     final List<Application> applications = new ArrayList<>();
     @Nullable PreAuthentication preAuthentication;
+    @Nullable ClientCertificates clientCertificates;
     @Nullable AccessPolicy accessPolicy;
     @Nullable Dispatcher connectors;
     SignOn signOn = SignOn.none();
@@ -215,6 +235,16 @@ public final class Gateway implements AutoCloseable {
     /** Finds out who the user is. No default: needed unless every application is passthrough. */
     public Builder preAuthentication(PreAuthentication stage) {
       preAuthentication = Objects.requireNonNull(stage, "stage");
+      return this;
+    }
+
+    /**
+     * Which certificates of clients count. No default: needed if an application asks for them. A
+     * gateway that is mounted in another server has that ask for them, and be named the host in
+     * TLS.
+     */
+    public Builder clientCertificates(ClientCertificates counting) {
+      clientCertificates = Objects.requireNonNull(counting, "counting");
       return this;
     }
 
@@ -289,13 +319,21 @@ public final class Gateway implements AutoCloseable {
         boolean authenticated =
             application.externalAuthentication()
                 == Application.ExternalAuthentication.PRE_AUTHENTICATION;
-        require(!authenticated || preAuthentication != null, application, "preAuthentication");
+        boolean signsIn =
+            authenticated
+                && application.clientCertificate() != Application.ClientCertificate.IDENTITY;
+        require(!signsIn || preAuthentication != null, application, "preAuthentication");
+        require(
+            application.clientCertificate() == Application.ClientCertificate.NONE
+                || clientCertificates != null,
+            application,
+            "clientCertificates");
         require(!authenticated || accessPolicy != null, application, "accessPolicy");
         require(
             application.connectorGroups().isEmpty() || connectors != null,
             application,
             "connectors");
-        if (authenticated) {
+        if (signsIn) {
           Objects.requireNonNull(preAuthentication).check(application);
         }
         require(

@@ -52,6 +52,7 @@ final class Pipeline implements HttpHandler {
   private final @Nullable Dispatcher connectors;
   private final LastHop lastHop;
   private final Recorder recorder;
+  private final CertificateStage certificates;
   private final OpenRequests open;
 
   /** Of the applications whose users stay with their endpoints, by id. */
@@ -74,6 +75,7 @@ final class Pipeline implements HttpHandler {
             .collect(
                 Collectors.toUnmodifiableMap(
                     Application::id, one -> new AffinityCookie(one, settings.affinityKeys)));
+    this.certificates = new CertificateStage(settings.clientCertificates);
     this.stages = stages();
   }
 
@@ -84,6 +86,7 @@ final class Pipeline implements HttpHandler {
         new Stage("route", this::route),
         new Stage("keys", this::keys),
         new Stage("cors", CrossOrigin::admit),
+        new Stage("certificate", certificates::check),
         new Stage("authenticate", admission::authenticate),
         new Stage("authorize", admission::authorize));
   }

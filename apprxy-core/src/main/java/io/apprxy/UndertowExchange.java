@@ -24,6 +24,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
+import javax.net.ssl.ExtendedSSLSession;
+import javax.net.ssl.SNIHostName;
+import javax.net.ssl.SNIServerName;
 import javax.net.ssl.SSLPeerUnverifiedException;
 import org.jspecify.annotations.Nullable;
 
@@ -234,6 +237,19 @@ final class UndertowExchange implements Exchange {
   /** Whether whoever vouched for the identity still does. */
   boolean identityStands() {
     return stands.getAsBoolean();
+  }
+
+  /** The host that the client named in TLS (RFC 6066 §3); null if it named none. */
+  @Nullable String serverName() {
+    SSLSessionInfo tls = undertow.getConnection().getSslSessionInfo();
+    if (tls != null && tls.getSSLSession() instanceof ExtendedSSLSession session) {
+      for (SNIServerName name : session.getRequestedServerNames()) {
+        if (name instanceof SNIHostName host) {
+          return host.getAsciiName();
+        }
+      }
+    }
+    return null;
   }
 
   @Override

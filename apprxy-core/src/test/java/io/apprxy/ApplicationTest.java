@@ -256,6 +256,23 @@ class ApplicationTest {
   }
 
   @Test
+  void clientCertificate_isNotAskedFor_unlessTheApplicationSaysSo_andNeedsTls() {
+    assertThat(wiki().build().clientCertificate()).isEqualTo(Application.ClientCertificate.NONE);
+    assertRefused(
+        "clientCertificate",
+        builder ->
+            builder
+                .externalUrl("http://wiki.example.com/")
+                .clientCertificate(Application.ClientCertificate.REQUIRED));
+    assertRefused(
+        "clientCertificate",
+        builder ->
+            builder
+                .bearerTokens(BearerTokens.forAudiences("a").build())
+                .clientCertificate(Application.ClientCertificate.IDENTITY));
+  }
+
+  @Test
   void settingWithoutEffect_isRefused_neverIgnored() {
     assertRefused("alternateUrl", builder -> builder.alternateUrl("https://other.test/"));
     assertRefused(

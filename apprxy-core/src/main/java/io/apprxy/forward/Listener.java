@@ -13,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSession;
 import org.xnio.ChannelListeners;
 import org.xnio.IoUtils;
 import org.xnio.OptionMap;
@@ -110,10 +111,11 @@ public final class Listener implements AutoCloseable {
   }
 
   private static boolean hasHandshaken(SslConnection connection) {
-    return !UndertowXnioSsl.getSslEngine(connection)
-        .getSession()
-        .getCipherSuite()
-        .equals("SSL_NULL_WITH_NULL_NULL"); // of a session that is none, says SSLEngine
+    SSLSession session = UndertowXnioSsl.getSslEngine(connection).getSession();
+    return session != null // as it is until the client has named its host
+        && !session
+            .getCipherSuite()
+            .equals("SSL_NULL_WITH_NULL_NULL"); // of a session that is none, says SSLEngine
   }
 
   /** The port: the one that was asked for, or the one that was free. */
