@@ -16,6 +16,7 @@ import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -55,7 +56,8 @@ final class AccessTokenVerifier {
    *
    * @param digest what tells it from others
    * @throws GatewayException {@link ErrorCode#ACCESS_TOKEN_REFUSED} if it is not, {@link
-   *     ErrorCode#PROVIDER_UNAVAILABLE} if that cannot be found out now
+   *     ErrorCode#PROVIDER_UNAVAILABLE} if that cannot be found out now, {@link
+   *     ErrorCode#GROUPS_UNKNOWN} if it leaves the groups of its user out, and nobody tells them
    */
   AccessToken verify(SignedJWT token, String digest) {
     JWSHeader header = token.getHeader();
@@ -82,7 +84,17 @@ final class AccessTokenVerifier {
       throw refused(Untrusted.text(e.getMessage()), e);
     }
     check(header.getType(), claims.getClaims());
-    return AccessToken.of(claims.getIssuer(), digest, claims.getClaims());
+    return AccessToken.of(claims.getIssuer(), digest, withGroups(claims.getClaims()));
+  }
+
+  private Map<String, Object> withGroups(Map<String, Object> claims) {
+    if (!Entra.leavesGroupsOut(claims)) {
+      return claims;
+    }
+    Map<String, Object> all = new HashMap<>(claims);
+    all.put("groups", Entra.groups(claims, settings.groups()));
+    all.keySet().removeAll(Entra.OVERAGE);
+    return all;
   }
 
   private void check(@Nullable JOSEObjectType type, Map<String, Object> claims) {

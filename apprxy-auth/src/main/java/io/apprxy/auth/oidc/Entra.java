@@ -1,9 +1,13 @@
 package io.apprxy.auth.oidc;
 
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
 import java.net.URI;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** What is particular about Microsoft Entra ID. */
 final class Entra {
@@ -29,6 +33,20 @@ final class Entra {
   static boolean leavesGroupsOut(Map<String, Object> claims) {
     return (claims.get("_claim_names") instanceof Map<?, ?> names && names.containsKey("groups"))
         || "true".equals(String.valueOf(claims.get("hasgroups")));
+  }
+
+  /**
+   * The groups that a token leaves out. Blocks.
+   *
+   * @throws GatewayException {@link ErrorCode#GROUPS_UNKNOWN} if nobody can tell them: a policy
+   *     that refuses a group could not be held against its user
+   */
+  static List<String> groups(Map<String, Object> claims, @Nullable GroupSource source) {
+    if (source == null) {
+      throw new GatewayException(
+          ErrorCode.GROUPS_UNKNOWN, "the token leaves groups out, and no groups(…) is configured");
+    }
+    return source.groupsOf(Map.copyOf(claims));
   }
 
   static boolean isIssuer(String issuer) {

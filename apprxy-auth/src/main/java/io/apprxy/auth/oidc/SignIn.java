@@ -342,12 +342,7 @@ final class SignIn {
     if (!Entra.leavesGroupsOut(claims)) {
       return token;
     }
-    GroupSource source = provider.groups();
-    if (source == null) {
-      throw new GatewayException(
-          ErrorCode.GROUPS_UNKNOWN, "the token leaves groups out, and no groups(…) is configured");
-    }
-    List<String> groups = source.groupsOf(Map.copyOf(claims));
+    List<String> groups = Entra.groups(claims, provider.groups());
     return new IdToken(
         token.token(),
         new JWTClaimsSet.Builder(token.claims()).claim("groups", groups).build(),

@@ -18,10 +18,12 @@ import com.nimbusds.jose.crypto.RSASSASigner;
 import com.nimbusds.jose.util.Base64URL;
 import io.apprxy.Application;
 import io.apprxy.BearerTokens;
+import io.apprxy.ErrorCode;
 import io.apprxy.Response;
 import io.apprxy.StepUpRequirement;
 import io.apprxy.auth.TestExchange;
 import io.apprxy.auth.oidc.ApiClient.Outcome;
+import io.apprxy.auth.session.Sessions;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -122,6 +124,49 @@ class AccessTokensTest extends OidcTest {
         .contains("error=\"invalid_token\"")
         .contains(
             "resource_metadata=\"https://wiki.example/.well-known/oauth-protected-resource\"");
+  }
+
+  // ---- groups that it has no room for
+
+  /** A policy that blocks a group could not be held against a user without groups. */
+  @Test
+  void tokenThatLeavesGroupsOut_isRefused_whereNobodyTellsThem() {
+    for (Consumer<Map<String, Object>> overage :
+        List.<Consumer<Map<String, Object>>>of(
+            claims -> claims.put("_claim_names", Map.of("groups", "src1")),
+            claims -> claims.put("hasgroups", true))) {
+      Outcome outcome =
+          client.bearer(
+              token(
+                  claims -> {
+                    claims.remove("groups");
+                    overage.accept(claims);
+                  }));
+
+      assertThat(outcome.error()).isEqualTo(ErrorCode.GROUPS_UNKNOWN);
+      assertThat(outcome.exchange().identity()).isNull();
+    }
+  }
+
+  @Test
+  void tokenThatLeavesGroupsOut_hasThoseThatTheSourceTells() {
+    OidcPreAuthentication asking =
+        OidcPreAuthentication.builder()
+            .sessions(Sessions.builder().clock(clock).build())
+            .provider(
+                OidcProvider.builder("entra")
+                    .issuer(provider.issuer())
+                    .client(OidcClient.builder(TestProvider.CLIENT).build())
+                    .groups(claims -> List.of("of " + claims.get("sub")))
+                    .build())
+            .build();
+
+    Outcome outcome =
+        new ApiClient(asking, API)
+            .bearer(token(claims -> claims.put("_claim_names", Map.of("groups", "src1"))));
+
+    assertThat(outcome.identity().groups()).containsExactly("of 4711");
+    assertThat(outcome.identity().claims()).doesNotContainKey("_claim_names");
   }
 
   // ---- believed
