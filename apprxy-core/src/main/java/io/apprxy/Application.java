@@ -1,6 +1,5 @@
 package io.apprxy;
 
-import io.apprxy.route.RequestTarget;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -635,7 +634,7 @@ public record Application(
   static void requireCanonical(String what, String path) {
     String canonical;
     try {
-      canonical = RequestTarget.parse("https", path, List.of("canonical.invalid")).path();
+      canonical = CanonicalPath.of(path);
     } catch (GatewayException e) {
       throw new IllegalArgumentException(
           what + " must begin with a slash and be plain: " + path, e);

@@ -1,5 +1,6 @@
 package io.apprxy.route;
 
+import io.apprxy.CanonicalPath;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import java.util.List;

@@ -3,6 +3,7 @@ package io.apprxy.route;
 import static java.util.Comparator.comparing;
 
 import io.apprxy.Application;
+import io.apprxy.CanonicalPath;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
 import java.net.URI;

@@ -3,6 +3,7 @@ package io.apprxy.route;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import io.apprxy.CanonicalPath;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import java.net.URI;

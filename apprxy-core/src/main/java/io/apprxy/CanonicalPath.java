@@ -1,7 +1,5 @@
-package io.apprxy.route;
+package io.apprxy;
 
-import io.apprxy.ErrorCode;
-import io.apprxy.GatewayException;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -11,9 +9,9 @@ import java.util.BitSet;
 /**
  * The one form of a path. Two things are equalised, because RFC 3986 §6.2.2 calls them the same and
  * no server tells them apart: the case of hexadecimal digits, and the escapes of letters, digits
- * and {@code - _ ~}. All else that two servers could read in two ways is refused.
+ * and {@code - _ ~}. All else that two servers could read in two ways is refused. For the engine.
  */
-final class CanonicalPath {
+public final class CanonicalPath {
   private static final BitSet UNRESERVED =
       setOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~");
   // RFC 3986 §3.3 without the semicolon, which some servers take for the end of a segment.
@@ -25,7 +23,12 @@ final class CanonicalPath {
 
   private CanonicalPath() {}
 
-  static String of(String raw) {
+  /**
+   * The canonical path.
+   *
+   * @throws GatewayException {@link ErrorCode#AMBIGUOUS_TARGET} if it has none
+   */
+  public static String of(String raw) {
     if (!raw.startsWith("/")) {
       throw ambiguous("a path begins with a slash");
     }
