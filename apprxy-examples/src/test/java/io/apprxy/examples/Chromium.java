@@ -105,6 +105,11 @@ final class Chromium implements AutoCloseable {
         .collect(Collectors.toMap(Cookie::getName, Cookie::getValue));
   }
 
+  /** As when a session ends. */
+  void forget(String cookie) {
+    driver.manage().deleteCookieNamed(cookie);
+  }
+
   Object script(String script) {
     return driver.executeScript(script);
   }

@@ -61,6 +61,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
       List<SecurityEventTransmitter> transmitters,
       Sessions sessions,
       SignInAttempts attempts,
+      boolean keepFragments,
       Clock clock,
       boolean dpopNonces) {
     Executor workers = Workers.start();
@@ -70,7 +71,16 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.sessions = sessions;
     this.refreshTokens = new RefreshTokens(sessions, workers, clock);
     this.signIn =
-        new SignIn(sessions, logins, providers, workers, hints, refreshTokens, attempts, clock);
+        new SignIn(
+            sessions,
+            logins,
+            providers,
+            workers,
+            hints,
+            refreshTokens,
+            attempts,
+            keepFragments,
+            clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
     this.accessTokens =
         new AccessTokens(
@@ -223,6 +233,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
     private final OidcProvider.Builder only = OidcProvider.unnamed();
     private final OidcClient.Builder client = OidcClient.unnamed();
     private boolean shortForm;
+    private boolean keepFragments;
     private @Nullable Sessions sessions;
     private @Nullable SignInAttempts attempts;
     private @Nullable Clock clock;
@@ -332,6 +343,17 @@ public final class OidcPreAuthentication implements PreAuthentication {
       return this;
     }
 
+    /**
+     * Lets the fragment of a page ({@code #…}) survive the sign-in, as applications need it that
+     * keep their place there: by one small page with a script, whose hash its policy names, before
+     * a sign-in, and one after it if there was a fragment. The fragment stays in the browser.
+     * Default: no; browsers carry a fragment along where the provider answers without a page.
+     */
+    public Builder keepFragments() {
+      keepFragments = true;
+      return this;
+    }
+
     /** The time. Default: the clock of the sessions. */
     public Builder clock(Clock time) {
       clock = Objects.requireNonNull(time, "clock");
@@ -359,6 +381,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
           List.copyOf(transmitters),
           kept,
           attempts == null ? SignInAttempts.builder().clock(time).build() : attempts,
+          keepFragments,
           time,
           dpopNonces);
     }

@@ -12,6 +12,7 @@ import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 
 /** What the gateway itself says about signing in and out. */
@@ -39,6 +40,27 @@ final class Pages {
    * RFC 9110 §15.5.2 demands a challenge; "Bearer" or "Basic" would promise what is not accepted.
    */
   private static final String CHALLENGE = "Session realm=\"apprxy\"";
+
+  /**
+   * Keeps the fragment of the address, which never leaves the browser, in this tab; the sign-in
+   * knows only that there is one, by a {@code #} at the end of the page to return to. Goes on to
+   * the first link by itself, unless there is a choice.
+   */
+  private static final String KEEP_FRAGMENT =
+      """
+      var links=document.querySelectorAll("main a"),f=location.hash;
+      if(f.length>1){try{sessionStorage.setItem("apprxy:"+location.pathname+location.search,f);
+      links.forEach(function(a){a.href=a.getAttribute("href").replace(/[?]return=[^&]*/,"$&%23")})}catch(e){}}
+      if(links.length===1)location.replace(links[0].href)
+      """;
+
+  /** Puts it back; what was kept begins with #, and so leads nowhere else. */
+  private static final String RESTORE_FRAGMENT =
+      """
+      var u=document.querySelector("main a").getAttribute("href"),k="apprxy:"+u,f="";
+      try{f=sessionStorage.getItem(k)||"";sessionStorage.removeItem(k)}catch(e){}
+      location.replace(u+(f.charAt(0)==="#"?f:""))
+      """;
 
   private static final String POLICY =
       "default-src 'none'; style-src 'sha256-"
@@ -70,13 +92,56 @@ final class Pages {
     return page("You are signed out", body, "'none'").with("Referrer-Policy", "no-referrer");
   }
 
+  /** Begins a sign-in so that the fragment of the page survives it. */
+  static Response keepFragment(Wish wish) {
+    String link = escape(wish.path());
+    return scripted(
+            page(
+                401,
+                "Sign in",
+                "<h1>Sign in</h1>\n<p><a href=\""
+                    + link
+                    + "\">Continue</a></p>"
+                    + script(KEEP_FRAGMENT),
+                "'none'",
+                KEEP_FRAGMENT))
+        .with("WWW-Authenticate", CHALLENGE);
+  }
+
+  /** Goes on to a page, with the fragment that {@link #keepFragment} kept. */
+  static Response restoreFragment(String returnTo) {
+    return scripted(
+        page(
+            200,
+            "Signed in",
+            "<h1>You are signed in</h1>\n<p><a href=\""
+                + escape(returnTo)
+                + "\">Continue</a></p>"
+                + script(RESTORE_FRAGMENT),
+            "'none'",
+            RESTORE_FRAGMENT));
+  }
+
+  private static Response scripted(Response page) {
+    return page.with("Referrer-Policy", "no-referrer");
+  }
+
+  private static String script(String text) {
+    return "\n<script>" + text + "</script>";
+  }
+
   /**
    * With which provider to sign in: links, so that it needs no script.
    *
    * @param wish what the sign-in is for
+   * @param keepFragment whether the fragment of the page is to survive the sign-in
    */
   static Response choose(
-      int status, List<OidcProvider> providers, Wish wish, String applicationId) {
+      int status,
+      List<OidcProvider> providers,
+      Wish wish,
+      String applicationId,
+      boolean keepFragment) {
     StringBuilder body = new StringBuilder("<h1>Sign in</h1>\n<p>Choose your account.</p>\n<ul>\n");
     for (OidcProvider provider : providers) {
       body.append("<li><a href=\"")
@@ -85,9 +150,12 @@ final class Pages {
           .append(escape(provider.title()))
           .append("</a></li>\n");
     }
-    return page(status, "Sign in", body.append("</ul>").toString(), "'none'")
-        .with("Referrer-Policy", "no-referrer")
-        .with("WWW-Authenticate", CHALLENGE);
+    body.append("</ul>");
+    Response page =
+        keepFragment
+            ? page(status, "Sign in", body + script(KEEP_FRAGMENT), "'none'", KEEP_FRAGMENT)
+            : page(status, "Sign in", body.toString(), "'none'");
+    return scripted(page).with("WWW-Authenticate", CHALLENGE);
   }
 
   private static String escape(String text) {
@@ -103,6 +171,16 @@ final class Pages {
   }
 
   private static Response page(int status, String title, String body, String formAction) {
+    return page(status, title, body, formAction, null);
+  }
+
+  /**
+   * A page.
+   *
+   * @param script the one that may run on it, or null
+   */
+  private static Response page(
+      int status, String title, String body, String formAction, @Nullable String script) {
     String html =
         """
         <!doctype html>
@@ -123,7 +201,11 @@ final class Pages {
         """
             .formatted(title, STYLE, body);
     return Response.of(status, "text/html; charset=utf-8", html)
-        .with("Content-Security-Policy", POLICY + formAction)
+        .with(
+            "Content-Security-Policy",
+            (script == null ? "" : "script-src 'sha256-" + sha256(script) + "'; ")
+                + POLICY
+                + formAction)
         .with("Cache-Control", "no-store")
         .with("X-Content-Type-Options", "nosniff");
   }

@@ -64,6 +64,7 @@ final class SignIn {
   private final IdTokenHints hints;
   private final RefreshTokens refreshTokens;
   private final SignInAttempts attempts;
+  private final boolean keepFragments;
   private final Clock clock;
 
   SignIn(
@@ -74,6 +75,7 @@ final class SignIn {
       IdTokenHints hints,
       RefreshTokens refreshTokens,
       SignInAttempts attempts,
+      boolean keepFragments,
       Clock clock) {
     this.sessions = sessions;
     this.logins = logins;
@@ -82,6 +84,7 @@ final class SignIn {
     this.hints = hints;
     this.refreshTokens = refreshTokens;
     this.attempts = attempts;
+    this.keepFragments = keepFragments;
     this.clock = clock;
   }
 
@@ -178,8 +181,12 @@ final class SignIn {
                 status,
                 candidates.stream().map(Discovery::settings).toList(),
                 wish,
-                exchange.application().id()))
-        : begin(exchange, chosen, wish.with(chosen.settings(), exchange.application().id()));
+                exchange.application().id(),
+                keepFragments && isDocument(exchange)))
+        : status == 401 && keepFragments && isDocument(exchange)
+            ? Verdict.answer(
+                Pages.keepFragment(wish.with(chosen.settings(), exchange.application().id())))
+            : begin(exchange, chosen, wish.with(chosen.settings(), exchange.application().id()));
   }
 
   private Verdict begin(Exchange exchange, Discovery chosen, Wish wish) {
@@ -381,6 +388,11 @@ final class SignIn {
     return answer.orTimeout(asked.settings().timeout().toMillis() * 3, TimeUnit.MILLISECONDS);
   }
 
+  /** A page of its own, of a browser that runs scripts: older ones do not say so. */
+  private static boolean isDocument(Exchange exchange) {
+    return exchange.method().equals("GET") && "document".equals(exchange.header("Sec-Fetch-Dest"));
+  }
+
   /** A provider's own, unless it is the only one of a gateway that gave it no name. */
   private static String callbackPath(OidcProvider provider) {
     return provider.name().isEmpty() ? CALLBACK : CALLBACK + "/" + provider.name();
@@ -392,6 +404,9 @@ final class SignIn {
 
   /** Not by way of a URI, which would refuse characters that browsers send in queries. */
   private static Response redirect(Exchange exchange, String returnTo) {
+    if (returnTo.endsWith("#")) { // the browser has kept the rest
+      return Pages.restoreFragment(returnTo.substring(0, returnTo.length() - 1));
+    }
     return Response.of(302).with("Location", exchange.origin() + returnTo);
   }
 }
