@@ -29,6 +29,7 @@ import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A Keycloak of its own on a free loopback port, with the realm of {@code keycloak/realm.json}. */
 final class Keycloak implements AutoCloseable {
@@ -231,6 +232,22 @@ final class Keycloak implements AutoCloseable {
                 "providerId", "rsa-generated",
                 "providerType", "org.keycloak.keys.KeyProvider",
                 "config", Map.of("priority", List.of("200"), "algorithm", List.of("RS256")))));
+  }
+
+  /** Has a client told here when users log out (OpenID Connect Back-Channel Logout). */
+  void logOutBy(String clientId, URI backChannel) throws IOException, InterruptedException {
+    ObjectNode client = (ObjectNode) admin("GET", "/clients?clientId=" + clientId, null).get(0);
+    ObjectNode attributes = client.withObject("/attributes");
+    attributes.put("backchannel.logout.url", backChannel.toString());
+    attributes.put("backchannel.logout.session.required", "true");
+    admin("PUT", "/clients/" + client.get("id").asString(), JSON.writeValueAsString(client));
+  }
+
+  /** Ends all sessions of a user, as an administrator does. */
+  void logOut(String user) throws IOException, InterruptedException {
+    String id =
+        admin("GET", "/users?exact=true&username=" + user, null).get(0).get("id").asString();
+    admin("POST", "/users/" + id + "/logout", null);
   }
 
   private JsonNode admin(String method, String path, String body)

@@ -9,16 +9,24 @@ import io.apprxy.auth.policy.AssignmentPolicy;
 import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.tunnel.Connector;
 import io.apprxy.tunnel.TunnelServer;
+import io.undertow.Handlers;
+import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.WebSocket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
@@ -129,6 +137,104 @@ class KeycloakIT {
 
     assertThat(form(page)).as("the page that asks for a password").isNotNull();
     assertThat(form(browser.open(url))).isNotNull();
+  }
+
+  /** Over the back channel, while the user's browser does nothing. */
+  @Test
+  void logoutByAnAdministratorOfTheProvider_closesTheUsersWebSocket(Keycloak keycloak)
+      throws Exception {
+    certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
+    url = URI.create("https://localhost:" + DemoSetup.portOrFree(0) + "/");
+    URI backChannel = URI.create("http://127.0.0.1:" + DemoSetup.portOrFree(0) + "/");
+    openWithWebSockets(keycloak, backChannel);
+    keycloak.logOutBy("gateway-es256", backChannel.resolve("/.apprxy/backchannel-logout"));
+    DemoBrowser browser = browser(keycloak);
+    signIn(browser, url, "alice", "wonderland");
+    CompletableFuture<Void> closed = webSocket(browser.cookies(url));
+    assertThat(closed).isNotDone();
+
+    keycloak.logOut("alice");
+
+    closed.get(60, TimeUnit.SECONDS);
+    assertThat(form(browser.open(url))).as("the page that asks for a password").isNotNull();
+  }
+
+  private void openWithWebSockets(Keycloak keycloak, URI backChannel) throws Exception {
+    Undertow origin =
+        Undertow.builder()
+            .addHttpListener(0, "127.0.0.1")
+            .setHandler(
+                Handlers.path(exchange -> exchange.getResponseSender().send("Hello"))
+                    .addExactPath(
+                        "/ws", Handlers.websocket((exchange, channel) -> channel.resumeReceives())))
+            .build();
+    origin.start();
+    running.push(origin::stop);
+    int port = ((InetSocketAddress) origin.getListenerInfo().get(0).getAddress()).getPort();
+    Gateway gateway =
+        Gateway.builder()
+            .host("127.0.0.1")
+            .port(url.getPort())
+            .tls(certificates.server())
+            .preAuthentication(
+                OidcPreAuthentication.builder()
+                    .issuer(keycloak.issuer())
+                    .clientId("gateway-es256")
+                    .clientSecret("secret-of-gateway-es256")
+                    .trust(keycloak.trust())
+                    .build())
+            .accessPolicy(new AssignmentPolicy())
+            .publish(
+                Application.builder("demo")
+                    .externalUrl(url.toString())
+                    .internalUrl("http://127.0.0.1:" + port + "/")
+                    .assignEveryone()
+                    .build())
+            .publish(
+                Application.builder("back-channel")
+                    .externalUrl(backChannel.toString())
+                    .internalUrl("http://127.0.0.1:" + port + "/")
+                    .passthrough()
+                    .build())
+            .build();
+    opened(gateway.start());
+    Undertow plain =
+        Undertow.builder()
+            .addHttpListener(backChannel.getPort(), "127.0.0.1")
+            .setServerOption(UndertowOptions.DECODE_URL, false)
+            .setHandler(gateway.handler())
+            .build();
+    plain.start();
+    running.push(plain::stop);
+  }
+
+  /** A WebSocket of the user; completes when it is closed, in whatever way. */
+  private CompletableFuture<Void> webSocket(String cookies) throws Exception {
+    CompletableFuture<Void> closed = new CompletableFuture<>();
+    var unused =
+        HttpClient.newBuilder()
+            .sslContext(certificates.trust())
+            .build()
+            .newWebSocketBuilder()
+            .header("Cookie", cookies)
+            .connectTimeout(Duration.ofSeconds(30))
+            .buildAsync(
+                URI.create("wss://localhost:" + url.getPort() + "/ws"),
+                new WebSocket.Listener() {
+                  @Override
+                  public CompletionStage<?> onClose(WebSocket socket, int code, String reason) {
+                    closed.complete(null);
+                    return null;
+                  }
+
+                  @Override
+                  public void onError(WebSocket socket, Throwable error) {
+                    closed.complete(null);
+                  }
+                })
+            .orTimeout(60, TimeUnit.SECONDS)
+            .join();
+    return closed;
   }
 
   private void start(Keycloak keycloak, String client) throws Exception {
