@@ -64,6 +64,7 @@ class ArchitectureTest {
           "Gateway",
           "Pipeline",
           "Admission",
+          "CertificateStage",
           "OpenRequests",
           "Recorder",
           "UndertowExchange",
