@@ -91,6 +91,7 @@ record AccessToken(
     if (cnf instanceof Map<?, ?> map) {
       map.forEach((name, value) -> members.put(String.valueOf(name), value));
     }
+    members.remove("kc-jkt-type"); // Keycloak's, beside jkt: it binds to nothing more
     if (members.isEmpty() || !Set.of("jkt", "x5t#S256").containsAll(members.keySet())) {
       throw refused("cnf is none that is known here");
     }
