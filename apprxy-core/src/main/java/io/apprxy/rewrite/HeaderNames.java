@@ -95,6 +95,15 @@ public final class HeaderNames {
     return folded.startsWith("apprxy-") || folded.startsWith("x-apprxy-");
   }
 
+  /** Where proxies tell the certificate of their client (RFC 9440 §2, and what came before). */
+  private static boolean isClientCertificate(String folded) {
+    return folded.startsWith("client-cert")
+        || folded.startsWith("x-client-cert")
+        || folded.startsWith("ssl-client-")
+        || folded.startsWith("x-ssl-client-")
+        || folded.equals("x-arr-clientcert");
+  }
+
   /**
    * Whether a proxy uses the name to say whom or what a request is for: {@code Forwarded} and its
    * kin.
@@ -102,6 +111,7 @@ public final class HeaderNames {
   static boolean isProxyClaimFolded(String folded) {
     return folded.startsWith("x-forwarded-")
         || folded.equals("x-forwarded")
+        || isClientCertificate(folded)
         || folded.startsWith("x-envoy-")
         || CLIENT_ADDRESS_OR_TARGET.contains(folded);
   }

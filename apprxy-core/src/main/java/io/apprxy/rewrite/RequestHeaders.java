@@ -38,7 +38,21 @@ public final class RequestHeaders {
             HeaderNames.isInternalFolded(name)
                 || HeaderNames.isProxyClaimFolded(name)
                 || identity.contains(name));
+    removeSpellingsOfMethodOverrides(headers);
     GatewayCookies.removeFromRequest(headers);
+  }
+
+  /** A policy looks for the usual spelling: some origins take others for the same. */
+  private static void removeSpellingsOfMethodOverrides(HeaderMap headers) {
+    List<HttpString> removed = new ArrayList<>();
+    for (HttpString header : headers.getHeaderNames()) {
+      String name = header.toString();
+      String folded = HeaderNames.fold(name);
+      if (METHOD_OVERRIDES.contains(folded) && !name.equalsIgnoreCase(folded)) {
+        removed.add(header);
+      }
+    }
+    removed.forEach(headers::remove);
   }
 
   /**
@@ -68,6 +82,7 @@ public final class RequestHeaders {
   public static void toApplication(HeaderMap headers, Set<String> identityHeaders) {
     removeIf(headers, HeaderNames::isInternalFolded);
     identityHeaders.forEach(name -> remove(headers, name));
+    removeSpellingsOfMethodOverrides(headers);
     GatewayCookies.removeFromRequest(headers);
   }
 

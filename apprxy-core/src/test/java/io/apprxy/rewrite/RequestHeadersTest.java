@@ -64,7 +64,17 @@ class RequestHeadersTest {
         "X-Rewrite-URL",
         "Proxy",
         "Remote-User",
-        "X-Remote-User"
+        "X-Remote-User",
+        "Client-Cert",
+        "Client-Cert-Chain",
+        "client_cert",
+        "X-Client-Cert",
+        "X-SSL-Client-Cert",
+        "SSL_CLIENT_CERT",
+        "X-ARR-ClientCert",
+        "X_HTTP_Method_Override",
+        "X-HTTP.Method-Override",
+        "x_method"
       })
   void clientSuppliedTrustedHeader_isStripped(String name) {
     assertThat(cleaned(name + ": admin", name + ": second", "Accept: text/html"))
@@ -84,7 +94,9 @@ class RequestHeadersTest {
         "Origin",
         "Range",
         "If-None-Match",
-        "X-Custom_1"
+        "X-Custom_1",
+        "X-HTTP-Method-Override",
+        "x-method"
       })
   void ordinaryHeader_stays(String name) {
     assertThat(cleaned(name + ": a", name + ": b").get(name)).containsExactly("a", "b");

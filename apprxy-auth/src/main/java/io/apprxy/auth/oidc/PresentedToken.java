@@ -16,7 +16,7 @@ record PresentedToken(Scheme scheme, String token) {
   /** Ample for a token with hundreds of groups; the headers of a request have 64 KiB in all. */
   static final int MAX_LENGTH = 16 * 1024;
 
-  private static final Pattern SCHEME = Pattern.compile("([A-Za-z0-9-]+)(?:[ \\t].*|)");
+  private static final Pattern SCHEME = Pattern.compile("(?s)([A-Za-z0-9-]+)(?:[ \\t].*|)");
 
   /** RFC 6750 §2.1, b64token. */
   private static final Pattern CREDENTIALS =

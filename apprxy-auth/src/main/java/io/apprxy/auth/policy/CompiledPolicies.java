@@ -121,7 +121,8 @@ final class CompiledPolicies {
         alive.stream()
             .map(policy -> new CompiledPolicy(policy, this::places, strengths(policy)))
             .toList();
-    set.policies()
+    set.policies().stream()
+        .filter(policy -> policy.state() == State.ON) // another one demands nothing in its place
         .forEach(
             policy ->
                 targetedContexts.addAll(

@@ -41,7 +41,14 @@ final class Folding {
    * that Windows leaves out, and without a slash at the end.
    */
   static String path(String canonical) {
-    String decoded = canonical.indexOf('%') < 0 ? canonical : decode(canonical);
+    String decoded = canonical;
+    while (decoded.indexOf('%') >= 0) { // some origins decode what was decoded
+      String further = decode(decoded);
+      if (further.length() == decoded.length()) {
+        break;
+      }
+      decoded = further;
+    }
     String folded = name(decoded);
     StringBuilder path = new StringBuilder(folded.length());
     for (int i = 0; i < folded.length(); i++) {

@@ -8,9 +8,12 @@ import org.jspecify.annotations.Nullable;
 
 /** What a request says of itself. */
 final class RequestFacts {
-  /** Some frameworks take the method that stands here for the one of the request. */
+  /**
+   * Some frameworks take the method that stands here for the one of the request. Other spellings of
+   * these names reach no origin.
+   */
   private static final List<String> OVERRIDES =
-      List.of("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override");
+      List.of("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Method");
 
   private static final Pattern TOKEN = Pattern.compile("(?is)\\s*(bearer|dpop)([ \\t].*)?");
 

@@ -5,6 +5,7 @@ import static io.apprxy.ErrorCode.CREDENTIALS_AMBIGUOUS;
 import static io.apprxy.ErrorCode.PROVIDER_UNAVAILABLE;
 import static io.apprxy.ErrorCode.SCOPE_MISSING;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.nimbusds.jose.JOSEObjectType;
 import com.nimbusds.jose.JWSAlgorithm;
@@ -19,6 +20,7 @@ import com.nimbusds.jose.util.Base64URL;
 import io.apprxy.Application;
 import io.apprxy.BearerTokens;
 import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
 import io.apprxy.Response;
 import io.apprxy.StepUpRequirement;
 import io.apprxy.auth.TestExchange;
@@ -585,6 +587,25 @@ class AccessTokensTest extends OidcTest {
       })
   void malformedCredentials_areRefused(String credentials) {
     assertAmbiguous(client.send(client.get("/api").withHeader("Authorization", credentials)));
+  }
+
+  /** A policy, too, looks for tokens: one that is seen by one of the two only would deceive it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"Bearer a\u0085b", "bearer \u0085", "DPoP a\u2028b"})
+  void lineEndsOfUnicode_hideNoToken(String credentials) {
+    TestExchange exchange =
+        new TestExchange(
+            "app.test",
+            "GET",
+            "/api",
+            Map.of("Authorization", credentials),
+            Map.of(),
+            client.get("/api").application());
+
+    assertThatThrownBy(() -> PresentedToken.of(exchange))
+        .isInstanceOfSatisfying(
+            GatewayException.class,
+            refused -> assertThat(refused.code()).isEqualTo(CREDENTIALS_AMBIGUOUS));
   }
 
   @Test

@@ -231,6 +231,8 @@ class ConditionalAccessTest {
     "/admin%20/users, true",
     "/admin.., true",
     "/%EF%BD%81dmin, true",
+    "/%2561dmin, true",
+    "/%252561dmin, true",
     "/administrator, false",
     "/admin-x, false",
     "/x/admin, false",
@@ -337,8 +339,24 @@ class ConditionalAccessTest {
             request(shop, "GET", "/checkout/pay", Map.of()),
             request(shop, "GET", "/CHECKOUT", Map.of()),
             request(shop, "DELETE", "/", Map.of()),
-            request(shop, "GET", "/", Map.of("X-HTTP-Method-Override", "DELETE")))) {
+            request(shop, "GET", "/", Map.of("X-HTTP-Method-Override", "DELETE")),
+            request(shop, "GET", "/", Map.of("X-Method", "DELETE")))) {
       assertRefusedWith(ErrorCode.REFUSED_BY_POLICY, access, request, alice());
+    }
+  }
+
+  @Test
+  void contextThatOnlyPoliciesOnTrialTarget_isDemandedOfTheProviderStill() {
+    Application shop = application("shop").requireAuthenticationContext("c5", "/checkout").build();
+    Policy.Builder draft =
+        Policy.builder("draft").includeAllUsers().includeAuthenticationContexts("c5").block();
+
+    for (Policy idle : List.of(draft.reportOnly().build(), draft.off().build())) {
+      ConditionalAccess access = access(PolicySet.of(idle)).build();
+      assertThat(
+              stepUp(decide(access, request(shop, "GET", "/checkout", Map.of()), alice()))
+                  .authenticationContext())
+          .isEqualTo("c5");
     }
   }
 
