@@ -41,6 +41,8 @@ final class CertificateStage {
     counting.verify(chain);
     if (wanted == Application.ClientCertificate.IDENTITY && !exchange.isReserved()) {
       exchange.identify(counting.identify(chain), () -> stands(counting, chain));
+    } else {
+      exchange.standsOnlyWhile(() -> stands(counting, chain));
     }
     return Verdict.proceed();
   }

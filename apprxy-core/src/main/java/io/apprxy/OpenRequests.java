@@ -9,6 +9,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.xnio.IoUtils;
 import org.xnio.XnioIoThread;
 
 /**
@@ -157,7 +158,7 @@ final class OpenRequests {
       for (int end = Math.min(next + TURN, round.length); next < end; next++) {
         Open open = round[next];
         if (all.contains(open)) {
-          open.look(policyToo);
+          look(open);
         }
       }
       XnioIoThread thread = XnioIoThread.currentThread();
@@ -165,6 +166,17 @@ final class OpenRequests {
         thread.execute(this);
       } else {
         nextRound(thread);
+      }
+    }
+
+    /** Whatever happens with one, the others are looked at: nobody else does. */
+    private void look(Open open) {
+      try {
+        open.look(policyToo);
+      } catch (RuntimeException | Error e) {
+        LOG.error("{} could not be broken off in order", open.exchange.id(), e);
+        all.remove(open);
+        IoUtils.safeClose(open.exchange.undertow().getConnection());
       }
     }
 

@@ -41,6 +41,7 @@ final class UndertowExchange implements Exchange {
   private @Nullable Application application;
   private @Nullable Identity identity;
   private BooleanSupplier stands = () -> true;
+  private BooleanSupplier besides = () -> true;
 
   /** Names and values, in turn; null while those of the server are what the client sent. */
   private @Nullable List<String> kept;
@@ -234,9 +235,14 @@ final class UndertowExchange implements Exchange {
     stands = Objects.requireNonNull(whileTrue, "whileTrue");
   }
 
-  /** Whether whoever vouched for the identity still does. */
+  /** Demands something beside the identity for as long as the request is open. */
+  void standsOnlyWhile(BooleanSupplier condition) {
+    besides = condition;
+  }
+
+  /** Whether whoever vouched for the identity still does, and what was demanded beside it holds. */
   boolean identityStands() {
-    return stands.getAsBoolean();
+    return stands.getAsBoolean() && besides.getAsBoolean();
   }
 
   /** The host that the client named in TLS (RFC 6066 §3); null if it named none. */

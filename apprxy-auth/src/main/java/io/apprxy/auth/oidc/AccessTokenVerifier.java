@@ -80,6 +80,8 @@ final class AccessTokenVerifier {
     } catch (KeySourceException e) {
       throw new GatewayException(
           ErrorCode.PROVIDER_UNAVAILABLE, "the provider's keys cannot be had", e);
+    } catch (GatewayException e) {
+      throw e; // the keys cannot be had, which says nothing of the token
     } catch (BadJOSEException | JOSEException | RuntimeException e) {
       throw refused(Untrusted.text(e.getMessage()), e);
     }

@@ -51,6 +51,7 @@ import java.time.Instant;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -64,6 +65,15 @@ final class Provider {
 
   /** An unknown key id causes a fetch, but no more than two in this time. */
   private static final Duration KEYS_INTERVAL = Duration.ofSeconds(30);
+
+  /** What a provider says to a refresh token of which nothing comes any more without the user. */
+  private static final Set<String> ENDED =
+      Set.of(
+          "invalid_grant",
+          "access_denied",
+          "login_required",
+          "interaction_required",
+          "consent_required");
 
   static final String TENANT_IN_URI = "%7Btenantid%7D";
 
@@ -357,7 +367,7 @@ final class Provider {
       return response.toSuccessResponse().getTokens();
     }
     ErrorObject error = response.toErrorResponse().getErrorObject();
-    if (error != null && "invalid_grant".equals(error.getCode())) {
+    if (error != null && ENDED.contains(String.valueOf(error.getCode()))) {
       return null;
     }
     throw refused("refresh token", error);

@@ -113,6 +113,8 @@ final class SecurityEventTokens {
     } catch (KeySourceException e) {
       throw new GatewayException(
           ErrorCode.PROVIDER_UNAVAILABLE, "the keys of " + issuer + " cannot be had", e);
+    } catch (GatewayException e) {
+      throw e; // the keys cannot be had, which says nothing of the token
     } catch (BadJOSEException | JOSEException | RuntimeException e) {
       throw new Refusal("invalid_key", "the signature or the type of the token is not accepted");
     }
@@ -187,17 +189,18 @@ final class SecurityEventTokens {
   }
 
   /**
-   * Does what a token says, if no gateway has done so before. What failed may be said again.
+   * Does what a token says, if no gateway has done so before. It is remembered once it is done:
+   * what failed, wherever, may be said again; of two that come at the same time both may do it,
+   * which ends no more than one would.
    *
    * @param replayed what to complete with if it was done
    */
   <T> CompletionStage<T> once(
       SharedState state, Token token, Supplier<CompletionStage<T>> act, Supplier<T> replayed) {
     String key = "set/" + hash(issuer + ' ' + token.id());
-    String mine = "used";
     Duration left = Duration.between(clock.instant(), token.remembered()).plusSeconds(1);
     return state
-        .putIfAbsent(key, mine, left)
+        .get(key)
         .toCompletableFuture()
         .copy()
         .orTimeout(5, TimeUnit.SECONDS)
@@ -207,12 +210,7 @@ final class SecurityEventTokens {
                 return CompletableFuture.completedFuture(replayed.get());
               }
               return act.get()
-                  .whenComplete(
-                      (done, failed) -> {
-                        if (failed != null) {
-                          var unused = state.remove(key, mine);
-                        }
-                      });
+                  .thenCompose(done -> state.put(key, "done", left).handle((put, failed) -> done));
             });
   }
 

@@ -79,7 +79,13 @@ final class OpenRequest implements AsyncListener {
 
     private void round() {
       policyToo = !policyToo;
-      all.forEach(request -> request.look(policyToo));
+      for (OpenRequest request : all) {
+        try {
+          request.look(policyToo);
+        } catch (RuntimeException | Error e) { // or the timer would look at nobody any more
+          LOG.error("{} could not be broken off", request.exchange.id(), e);
+        }
+      }
     }
 
     OpenRequest begin(ServletExchange exchange) {

@@ -176,6 +176,9 @@ public final class PreAuthenticationFilter implements Filter {
       }
       headers = exchange.copyOfHeaders();
       RequestHeaders.toApplication(headers, identityHeaders);
+      if (exchange.passesThrough()) {
+        RequestHeaders.keepMethod(headers);
+      }
       Identity identity = exchange.identity();
       if (answer == null && identity != null) {
         principal = claims.principal(identity, exchange.stands());
@@ -518,7 +521,8 @@ public final class PreAuthenticationFilter implements Filter {
      *
      * @throws IllegalArgumentException if two applications have the same id or external URL
      * @throws IllegalStateException if a stage or an application is missing, or an application
-     *     wants a signed assertion, which gateways make
+     *     wants a signed assertion, which gateways make, or takes nobody without a certificate,
+     *     which they verify
      */
     public PreAuthenticationFilter build() {
       if (preAuthentication == null || accessPolicy == null || applications.isEmpty()) {
@@ -529,6 +533,13 @@ public final class PreAuthenticationFilter implements Filter {
         if (application.singleSignOn().signedAssertion() != null) {
           throw new IllegalStateException(
               "application " + application.id() + " wants a signed assertion: only gateways sign");
+        }
+        if (application.clientCertificate() == Application.ClientCertificate.REQUIRED
+            || application.clientCertificate() == Application.ClientCertificate.IDENTITY) {
+          throw new IllegalStateException(
+              "application "
+                  + application.id()
+                  + " takes nobody without a certificate: only gateways verify them");
         }
         if (application.externalAuthentication()
             == Application.ExternalAuthentication.PRE_AUTHENTICATION) {

@@ -9,6 +9,8 @@ import io.apprxy.Verdict;
 import java.time.Duration;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** What is found out when a filter is built, and not by the first user. */
 class FilterSettingsTest {
@@ -29,6 +31,14 @@ class FilterSettingsTest {
     assertThatThrownBy(() -> complete(app -> app.signedAssertion()).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("application app wants a signed assertion");
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"REQUIRED", "IDENTITY"})
+  void certificate_whichNobodyWouldVerify_isRefused(Application.ClientCertificate demanded) {
+    assertThatThrownBy(() -> complete(app -> app.clientCertificate(demanded)).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("application app takes nobody without a certificate");
   }
 
   @Test
