@@ -121,6 +121,7 @@ class TwoProcessesIT {
       processes.gateway.pause();
       try {
         SeparateProcesses.await(first, "does not answer any more");
+        SeparateProcesses.await(second, "does not answer any more");
       } finally {
         processes.gateway.resume();
       }
