@@ -176,7 +176,7 @@ public final class PreAuthenticationFilter implements Filter {
       }
       headers = exchange.copyOfHeaders();
       RequestHeaders.toApplication(headers, identityHeaders);
-      if (exchange.passesThrough()) {
+      if (answer == null && exchange.passesThrough()) {
         RequestHeaders.keepMethod(headers);
       }
       Identity identity = exchange.identity();
