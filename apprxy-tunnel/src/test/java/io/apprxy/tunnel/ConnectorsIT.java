@@ -74,7 +74,6 @@ class ConnectorsIT {
         .isEqualTo(1);
   }
 
-  /** Or whoever waits for it, and closes another one then, could leave the gateway with none. */
   /** A gateway that was broken into could have a connector keep, and check, whatever it names. */
   @Test
   void applicationThatIsConfiguredNoMore_isForgotten_andItsOriginCheckedNoLonger()
