@@ -3,6 +3,7 @@ package io.apprxy;
 import java.security.cert.X509Certificate;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  * has.
  */
 final class CertificateStage {
+  /** Methods that change nothing (RFC 9110 §9.2.1). */
+  private static final Set<String> SAFE = Set.of("GET", "HEAD", "OPTIONS");
+
   private final @Nullable ClientCertificates certificates;
 
   CertificateStage(@Nullable ClientCertificates certificates) {
@@ -40,11 +44,38 @@ final class CertificateStage {
     }
     counting.verify(chain);
     if (wanted == Application.ClientCertificate.IDENTITY && !exchange.isReserved()) {
+      refuseOtherSites(exchange);
       exchange.identify(counting.identify(chain), () -> stands(counting, chain));
     } else {
       exchange.standsOnlyWhile(() -> stands(counting, chain));
     }
     return Verdict.proceed();
+  }
+
+  /**
+   * A session's cookie is {@code SameSite}; a certificate goes with whatever any page makes the
+   * browser send. So what changes something, or opens a connection whose answers the page could
+   * read, must come from the application's own pages, from those its {@link CorsConfiguration}
+   * allows with credentials, or from no browser (W3C Fetch Metadata; before that, RFC 6454 §7).
+   */
+  private static void refuseOtherSites(UndertowExchange exchange) {
+    if (SAFE.contains(exchange.method()) && exchange.headers("Upgrade").isEmpty()) {
+      return;
+    }
+    List<String> origins = exchange.headers("Origin");
+    List<String> sites = exchange.headers("Sec-Fetch-Site");
+    boolean own =
+        sites.isEmpty()
+            ? origins.isEmpty() || origins.equals(List.of(exchange.origin()))
+            : sites.equals(List.of("same-origin")) || sites.equals(List.of("none"));
+    if (!own && !(origins.size() == 1 && isAllowed(exchange, origins.get(0)))) {
+      throw new GatewayException(ErrorCode.CROSS_SITE, "by a certificate, from " + origins);
+    }
+  }
+
+  private static boolean isAllowed(UndertowExchange exchange, String origin) {
+    CorsConfiguration rules = CrossOrigin.rules(exchange);
+    return rules != null && rules.allowCredentials() && rules.allows(origin) != null;
   }
 
   private static boolean stands(ClientCertificates counting, List<X509Certificate> chain) {

@@ -104,6 +104,11 @@ public enum ErrorCode {
       403,
       "Your certificate is not accepted here.",
       "Renew it if it has expired; else ask your administrator which one is needed."),
+  CROSS_SITE(
+      "APX-220",
+      403,
+      "A page of another site made this request with your certificate.",
+      "Use the application itself; its operator can allow the other site by CORS."),
 
   NOT_ASSIGNED(
       "APX-301",

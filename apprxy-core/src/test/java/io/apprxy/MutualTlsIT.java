@@ -140,6 +140,7 @@ class MutualTlsIT {
         .headerSignOn(Map.of("X-User", "preferred_username"))
         .clientCertificate(asked)
         .passthroughPath("/health", "GET")
+        .cors(CorsConfiguration.forOrigins("https://friend.test").credentials().build())
         .build();
   }
 
@@ -175,6 +176,27 @@ class MutualTlsIT {
   private static String send(
       SSLContext context, String serverName, String host, String path, String headers)
       throws Exception {
+    return send(context, serverName, host, "GET " + path, headers, "");
+  }
+
+  private static String post(String... headers) throws Exception {
+    return send(
+        context(ALICE, new AtomicBoolean()),
+        "cert.test",
+        "cert.test",
+        "POST /",
+        "Content-Length: 3\r\n" + String.join("\r\n", headers) + "\r\n",
+        "a=b");
+  }
+
+  private static String send(
+      SSLContext context,
+      String serverName,
+      String host,
+      String methodAndPath,
+      String headers,
+      String body)
+      throws Exception {
     try (Socket plain = new Socket(InetAddress.getLoopbackAddress(), gateway.port());
         SSLSocket socket =
             (SSLSocket) context.getSocketFactory().createSocket(plain, "x", 1, true)) {
@@ -187,13 +209,13 @@ class MutualTlsIT {
       socket
           .getOutputStream()
           .write(
-              ("GET "
-                      + path
+              (methodAndPath
                       + " HTTP/1.1\r\nHost: "
                       + host
                       + "\r\nConnection: close\r\n"
                       + headers
-                      + "\r\n")
+                      + "\r\n"
+                      + body)
                   .getBytes(StandardCharsets.ISO_8859_1));
       ByteArrayOutputStream all = new ByteArrayOutputStream();
       socket.getInputStream().transferTo(all);
@@ -304,6 +326,63 @@ class MutualTlsIT {
   @Test
   void certificate_saysWhoTheUserIs() throws Exception {
     assertThat(get("cert.test", ALICE)).startsWith("HTTP/1.1 200").endsWith("user alice");
+  }
+
+  // ---- whose wish it is
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site",
+        "Origin: https://evil.test",
+        "Origin: null",
+        "Origin: https://cert.test.evil.test",
+        "Origin: http://cert.test",
+        "Origin: https://cert.test\r\nOrigin: https://evil.test",
+      })
+  void change_isRefused_whenAnotherSiteAsksTheBrowserForIt(String headers) throws Exception {
+    int before = ORIGIN_REQUESTS.get();
+    assertRefused("APX-220", post(headers));
+    assertThat(ORIGIN_REQUESTS).hasValue(before);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Sec-Fetch-Site: same-origin\r\nOrigin: https://cert.test",
+        "Sec-Fetch-Site: none",
+        "Origin: https://cert.test",
+        "User-Agent: no-browser",
+      })
+  void change_isMade_whenItIsOfTheApplicationOrOfNoBrowser(String headers) throws Exception {
+    assertThat(post(headers)).startsWith("HTTP/1.1 200").endsWith("user alice");
+  }
+
+  @Test
+  void change_isMade_whenTheOtherSiteIsAllowedToWithCredentials() throws Exception {
+    assertThat(post("Sec-Fetch-Site: cross-site", "Origin: https://friend.test"))
+        .startsWith("HTTP/1.1 200")
+        .endsWith("user alice");
+  }
+
+  @Test
+  void webSocket_isRefused_whenAnotherSiteOpensIt() throws Exception {
+    assertRefused(
+        "APX-220",
+        get(
+            "cert.test",
+            "cert.test",
+            ALICE,
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://evil.test\r\n"));
+  }
+
+  @Test
+  void link_isFollowed_fromAnotherSite() throws Exception {
+    assertThat(get("cert.test", "cert.test", ALICE, "Sec-Fetch-Site: cross-site\r\n"))
+        .startsWith("HTTP/1.1 200");
   }
 
   @Test
