@@ -336,12 +336,7 @@ final class AccessTokens {
     if (jkt == null) {
       return null;
     }
-    DpopProof proof = DpopProof.of(exchange, digest, clock.instant());
-    if (!DpopProof.isEqual(proof.jkt(), jkt)) {
-      throw new GatewayException(
-          ErrorCode.ACCESS_TOKEN_REFUSED, "the proof is of another key than the token's");
-    }
-    return proof;
+    return DpopProof.of(exchange, digest, jkt, clock.instant());
   }
 
   private static void checkScopes(AccessToken token, BearerTokens accepted) {

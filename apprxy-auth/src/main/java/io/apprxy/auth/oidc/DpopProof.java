@@ -44,6 +44,7 @@ record DpopProof(String jkt, String jti, @Nullable String nonce) {
   private static final int MAX_LENGTH = 8 * 1024;
   private static final int MAX_ID_LENGTH = 256;
   private static final int MAX_RSA_BITS = 4096; // beyond, the verification costs us too much
+  private static final int MAX_EXPONENT_BITS = 32; // likewise; 65537 is what everybody has
 
   /** How old a proof may be, and how far a client's clock may be ahead. */
   private static final Duration AGE = Duration.ofMinutes(2);
@@ -57,10 +58,11 @@ record DpopProof(String jkt, String jti, @Nullable String nonce) {
    * The proof of a request.
    *
    * @param tokenDigest SHA-256 of the access token, in base64url
+   * @param jkt the thumbprint of the key that the token is bound to
    * @throws GatewayException {@link ErrorCode#ACCESS_TOKEN_REFUSED} if there is none, or it is not
    *     one for this request and token; whether it was used before is not looked at
    */
-  static DpopProof of(Exchange exchange, String tokenDigest, Instant now) {
+  static DpopProof of(Exchange exchange, String tokenDigest, String jkt, Instant now) {
     List<String> headers = exchange.headers("DPoP");
     if (headers.size() != 1 || headers.get(0).length() > MAX_LENGTH) {
       throw refused("there is not exactly one proof");
@@ -69,13 +71,16 @@ record DpopProof(String jkt, String jti, @Nullable String nonce) {
       SignedJWT proof = SignedJWT.parse(headers.get(0));
       JWSHeader header = proof.getHeader();
       JWK key = key(header);
+      // First, so that nobody makes us verify by a key of his choice.
+      if (!isEqual(key.computeThumbprint().toString(), jkt)) {
+        throw refused("the proof is of another key than the token's");
+      }
       if (!proof.verify(ProviderKeys.verifier(header, publicKey(key)))) {
         throw refused("the signature of the proof is wrong");
       }
       JWTClaimsSet claims = proof.getJWTClaimsSet();
       check(claims, exchange, tokenDigest, now);
-      return new DpopProof(
-          key.computeThumbprint().toString(), claims.getJWTID(), claims.getStringClaim("nonce"));
+      return new DpopProof(jkt, claims.getJWTID(), claims.getStringClaim("nonce"));
     } catch (ParseException | JOSEException | RuntimeException e) {
       throw e instanceof GatewayException known
           ? known
@@ -95,6 +100,10 @@ record DpopProof(String jkt, String jti, @Nullable String nonce) {
     }
     if (key instanceof RSAKey rsa && (rsa.size() < 2048 || rsa.size() > MAX_RSA_BITS)) {
       throw refused("an RSA key has 2048 to " + MAX_RSA_BITS + " bits");
+    }
+    if (key instanceof RSAKey rsa
+        && rsa.getPublicExponent().decodeToBigInteger().bitLength() > MAX_EXPONENT_BITS) {
+      throw refused("the exponent of an RSA key has " + MAX_EXPONENT_BITS + " bits at most");
     }
     return key;
   }

@@ -3,12 +3,15 @@ package io.apprxy.auth.oidc;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import com.nimbusds.jose.JOSEException;
 import com.nimbusds.jose.util.Base64URL;
+import com.nimbusds.jwt.SignedJWT;
 import com.nimbusds.oauth2.sdk.http.HTTPResponse;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.auth.TestExchange;
 import java.nio.charset.StandardCharsets;
+import java.text.ParseException;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -66,9 +69,20 @@ class AccessTokensFuzzTest {
     assertRefused(encoded.toString());
   }
 
+  /**
+   * Of the key in the proof, as if the token were bound to it; else nothing after it is reached.
+   */
+  private static String thumbprint(String proof) {
+    try {
+      return SignedJWT.parse(proof).getHeader().getJWK().computeThumbprint().toString();
+    } catch (ParseException | JOSEException | RuntimeException e) {
+      return "";
+    }
+  }
+
   private static void assertRefused(String proof) {
     try {
-      DpopProof.of(exchange().withHeader("DPoP", proof), DIGEST, NOW);
+      DpopProof.of(exchange().withHeader("DPoP", proof), DIGEST, thumbprint(proof), NOW);
     } catch (GatewayException e) {
       assertThat(e.code()).isEqualTo(ErrorCode.ACCESS_TOKEN_REFUSED);
       return;
