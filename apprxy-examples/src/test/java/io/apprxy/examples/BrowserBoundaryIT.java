@@ -257,12 +257,16 @@ class BrowserBoundaryIT {
 
   /**
    * Every other site there is. The browser's own calls at home end here, too, and are no matter.
+   * Its page says that it has no icon: the browser would ask for one at some later time, and it
+   * would count as a visit of a page that it does not belong to.
    */
   private static void trap(HttpServerExchange exchange) {
     if (!exchange.getHostName().endsWith(".googleapis.com")
         && !exchange.getHostName().endsWith(".google.com")) {
       TRAPPED.add(exchange.getRequestURL());
     }
+    exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/html");
+    exchange.getResponseSender().send("<link rel=\"icon\" href=\"data:,\"><p>trapped</p>");
   }
 
   /** The sibling: sets cookies by headers, and the same by script. */
