@@ -13,6 +13,7 @@ import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
+import io.undertow.util.SameThreadExecutor;
 import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
@@ -286,13 +287,24 @@ final class UndertowExchange implements Exchange {
     Receiver receiver = undertow.getRequestReceiver();
     receiver.setMaxBufferSize(maxBytes);
     receiver.receiveFullBytes(
-        (done, bytes) -> body.complete(bytes),
+        (done, bytes) -> unended(() -> body.complete(bytes)),
         (failed, cause) ->
-            body.completeExceptionally(
-                cause instanceof Receiver.RequestToLargeException
-                    ? new GatewayException(
-                        ErrorCode.BODY_TOO_LARGE, "more than " + maxBytes + " bytes", cause)
-                    : new GatewayException(ErrorCode.CLIENT_GONE, "the body broke off", cause)));
+            unended(
+                () ->
+                    body.completeExceptionally(
+                        cause instanceof Receiver.RequestToLargeException
+                            ? new GatewayException(
+                                ErrorCode.BODY_TOO_LARGE, "more than " + maxBytes + " bytes", cause)
+                            : new GatewayException(
+                                ErrorCode.CLIENT_GONE, "the body broke off", cause))));
     return body;
+  }
+
+  /**
+   * Undertow calls back for a body that comes after its header as if for a new request, and ends
+   * the exchange once the call returns, answered or not, unless it is dispatched.
+   */
+  private void unended(Runnable task) {
+    undertow.dispatch(SameThreadExecutor.INSTANCE, task);
   }
 }

@@ -456,6 +456,99 @@ class GatewayIT {
     }
   }
 
+  // ---- bodies that a stage reads
+
+  /** As browsers send them, whose header fills a record of its own. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 5})
+  void bodyThatComesAfterItsHeader_isRead_andAnsweredWhenTheStageCan(int sentAtFirst)
+      throws Exception {
+    CountDownLatch reading = new CountDownLatch(1);
+    CountDownLatch answering = new CountDownLatch(1);
+    mount(
+        exchange -> {
+          CompletableFuture<Verdict> answer = new CompletableFuture<>();
+          var unused =
+              exchange
+                  .readBody(5)
+                  .thenAccept(
+                      body ->
+                          new Thread(
+                                  () -> {
+                                    awaitUninterruptibly(answering);
+                                    answer.complete(Verdict.answer(echo(body)));
+                                  })
+                              .start())
+                  .thenRun(answering::countDown);
+          reading.countDown();
+          return Verdict.later(answer);
+        },
+        exchange -> Verdict.proceed());
+
+    assertThat(inTwoParts("hello", 5, sentAtFirst, reading))
+        .startsWith("HTTP/1.1 200")
+        .contains("\r\n\r\nhello");
+  }
+
+  @Test
+  void bodyThatComesAfterItsHeader_andIsTooLarge_isRefused() throws Exception {
+    CountDownLatch reading = new CountDownLatch(1);
+    mount(
+        exchange -> {
+          Verdict verdict =
+              Verdict.later(exchange.readBody(4).thenApply(body -> Verdict.answer(echo(body))));
+          reading.countDown();
+          return verdict;
+        },
+        exchange -> Verdict.proceed());
+
+    assertThat(inTwoParts("hello", -1, 0, reading)).startsWith("HTTP/1.1 413").contains("APX-");
+  }
+
+  private static Response echo(byte[] body) {
+    return Response.of(200, "text/plain", new String(body, StandardCharsets.ISO_8859_1));
+  }
+
+  private static void awaitUninterruptibly(CountDownLatch latch) {
+    try {
+      if (!latch.await(20, TimeUnit.SECONDS)) {
+        throw new IllegalStateException("never came");
+      }
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * Sends the rest of a body when a stage waits for it.
+   *
+   * @param length as the header says it, or -1 for a body in chunks
+   */
+  private String inTwoParts(String body, int length, int sentAtFirst, CountDownLatch reading)
+      throws Exception {
+    String coded = length < 0 ? "5\r\n" + body + "\r\n0\r\n\r\n" : body;
+    String head =
+        "POST / HTTP/1.1\r\nHost: localhost:"
+            + port
+            + "\r\nConnection: close\r\n"
+            + (length < 0 ? "Transfer-Encoding: chunked" : "Content-Length: " + length)
+            + "\r\n\r\n";
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+      socket.setSoTimeout(20_000);
+      socket.setTcpNoDelay(true);
+      socket
+          .getOutputStream()
+          .write((head + coded.substring(0, sentAtFirst)).getBytes(StandardCharsets.ISO_8859_1));
+      awaitUninterruptibly(reading);
+      socket
+          .getOutputStream()
+          .write(coded.substring(sentAtFirst).getBytes(StandardCharsets.ISO_8859_1));
+      ByteArrayOutputStream all = new ByteArrayOutputStream();
+      socket.getInputStream().transferTo(all);
+      return all.toString(StandardCharsets.ISO_8859_1);
+    }
+  }
+
   private String raw(String request) throws IOException {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
       socket.setSoTimeout(20_000);
