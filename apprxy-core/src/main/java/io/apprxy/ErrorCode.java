@@ -109,6 +109,11 @@ public enum ErrorCode {
       403,
       "A page of another site made this request with your certificate.",
       "Use the application itself; its operator can allow the other site by CORS."),
+  FORM_GONE(
+      "APX-221",
+      410,
+      "The form that waited for your sign-in cannot be sent any more.",
+      "It waits for 15 minutes, and you are asked once; go back to its page and fill it in again."),
 
   NOT_ASSIGNED(
       "APX-301",

@@ -69,6 +69,11 @@ final class Chromium implements AutoCloseable {
     driver.get(url);
   }
 
+  /** As a person who says that a form may be sent again. */
+  void reload() {
+    driver.navigate().refresh();
+  }
+
   String url() {
     return driver.getCurrentUrl();
   }
@@ -108,6 +113,20 @@ final class Chromium implements AutoCloseable {
   /** As when a session ends. */
   void forget(String cookie) {
     driver.manage().deleteCookieNamed(cookie);
+  }
+
+  /** In the tab that a link has just opened, which is closed then. */
+  void inTheOtherTab(Runnable todo) {
+    String here = driver.getWindowHandle();
+    wait.until(ExpectedConditions.numberOfWindowsToBe(2));
+    for (String tab : driver.getWindowHandles()) {
+      if (!tab.equals(here)) {
+        driver.switchTo().window(tab);
+      }
+    }
+    todo.run();
+    driver.close();
+    driver.switchTo().window(here);
   }
 
   Object script(String script) {

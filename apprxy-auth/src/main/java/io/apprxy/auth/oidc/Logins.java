@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
 final class Logins {
   private static final String COOKIE = "__Host-apprxy-login";
   private static final String ATTRIBUTES = "; Path=/; Secure; HttpOnly; SameSite=Lax";
-  private static final Duration LIFETIME = Duration.ofMinutes(15);
+  static final Duration LIFETIME = Duration.ofMinutes(15);
   private static final int SECRET_BYTES = 32;
 
   /** One that is dropped early still meets the provider's own check of codes. */
@@ -83,12 +83,16 @@ final class Logins {
     }
 
     boolean began(Login login) {
-      return MessageDigest.isEqual(
-          hash().getBytes(StandardCharsets.US_ASCII),
-          login.browser().getBytes(StandardCharsets.US_ASCII));
+      return is(login.browser());
     }
 
-    private String hash() {
+    /** Whether this is the browser of a {@link #hash}. */
+    boolean is(String hash) {
+      return MessageDigest.isEqual(
+          hash().getBytes(StandardCharsets.US_ASCII), hash.getBytes(StandardCharsets.US_ASCII));
+    }
+
+    String hash() {
       try {
         return BASE64.encodeToString(MessageDigest.getInstance("SHA-256").digest(secret));
       } catch (GeneralSecurityException e) {

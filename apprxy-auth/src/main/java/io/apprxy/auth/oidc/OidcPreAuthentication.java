@@ -32,10 +32,15 @@ import org.jspecify.annotations.Nullable;
  * …/.apprxy/signed-out} as one for after the sign-out. Users are redirected only where a page is
  * being opened; other requests without a session get 401 with a {@code sign_in_url}. Answered here,
  * on every host: {@code /.apprxy/sign-in?return=/path}, {@code /.apprxy/sign-out}, {@code
- * /.apprxy/signed-out}, {@code /.apprxy/user} (JSON), the callbacks, and what a provider calls to
- * end sessions: {@code /.apprxy/backchannel-logout} (OpenID Connect Back-Channel Logout 1.0) and
- * {@code /.apprxy/frontchannel-logout} (Front-Channel Logout 1.0, with {@code iss} and {@code
- * sid}), and {@code /.apprxy/events} for security events ({@link SecurityEventTransmitter}).
+ * /.apprxy/signed-out}, {@code /.apprxy/user} (JSON), the callbacks, {@code /.apprxy/form} (below),
+ * and what a provider calls to end sessions: {@code /.apprxy/backchannel-logout} (OpenID Connect
+ * Back-Channel Logout 1.0) and {@code /.apprxy/frontchannel-logout} (Front-Channel Logout 1.0, with
+ * {@code iss} and {@code sid}), and {@code /.apprxy/events} for security events ({@link
+ * SecurityEventTransmitter}).
+ *
+ * <p>A form that a page of an application sends after the session has ended waits in the browser's
+ * tab, encrypted, for 15 minutes at most; after the sign-in its user is asked whether to send it.
+ * What cannot wait (a file, more than 64 KiB, what a script or another site sends) is answered 401.
  *
  * <p>Of applications that take them ({@code Application.bearerTokens}), API clients are
  * authenticated by access tokens of the same providers: JWT (RFC 9068, and plain ones), bound to a
@@ -51,6 +56,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
   private final Sessions sessions;
   private final RefreshTokens refreshTokens;
   private final SignIn signIn;
+  private final PostedForms forms;
   private final SignOut signOut;
   private final AccessTokens accessTokens;
   private final ProvidersLogout providersLogout;
@@ -70,6 +76,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.providers = new Providers(settings, clock, workers);
     this.sessions = sessions;
     this.refreshTokens = new RefreshTokens(sessions, workers, clock);
+    this.forms = new PostedForms(sessions, logins);
     this.signIn =
         new SignIn(
             sessions,
@@ -79,6 +86,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
             hints,
             refreshTokens,
             attempts,
+            forms,
             keepFragments,
             clock);
     this.signOut = new SignOut(sessions, logins, providers, hints);
@@ -120,6 +128,9 @@ public final class OidcPreAuthentication implements PreAuthentication {
     if (exchange.isNavigation()) {
       return signIn.begin(exchange, wish, 401);
     }
+    if (PostedForms.isPosted(exchange)) {
+      return signIn.form(exchange, wish);
+    }
     AccessTokens.invite(exchange);
     return Verdict.answer(signIn.required(exchange, wish));
   }
@@ -139,6 +150,9 @@ public final class OidcPreAuthentication implements PreAuthentication {
 
   /** The session has just ended: a page comes back without one, and a program is told. */
   private Verdict again(Exchange exchange) {
+    if (PostedForms.isPosted(exchange)) {
+      return signIn.form(exchange, Wish.of(ReturnTo.of(exchange)));
+    }
     return Verdict.answer(
         exchange.isNavigation()
             ? Response.of(302).with("Location", exchange.origin() + ReturnTo.of(exchange))
@@ -199,6 +213,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
           only(exchange, "POST") ? securityEvents.receive(exchange) : notAllowed("POST");
       case ProvidersLogout.FRONT_CHANNEL ->
           only(exchange, "GET") ? providersLogout.frontChannel(exchange) : notAllowed("GET");
+      case PostedForms.PATH ->
+          only(exchange, "POST") ? forms.ask(exchange, anybody(exchange)) : notAllowed("POST");
       case USER ->
           only(exchange, "GET", "HEAD") ? Verdict.answer(user(exchange)) : notAllowed("GET, HEAD");
       case TERMS -> {

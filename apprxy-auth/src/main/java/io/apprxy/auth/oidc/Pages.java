@@ -54,13 +54,29 @@ final class Pages {
       if(links.length===1)location.replace(links[0].href)
       """;
 
-  /** Puts it back; what was kept begins with #, and so leads nowhere else. */
-  private static final String RESTORE_FRAGMENT =
+  /** Keeps a sealed form in this tab, as above, or says that it cannot. */
+  private static final String KEEP_FORM =
+      """
+      var links=document.querySelectorAll("main a"),f=document.querySelector("input");
+      try{sessionStorage.setItem("apprxy:"+f.name,f.value);
+      if(links.length===1)location.replace(links[0].href)}
+      catch(e){document.querySelector("p[hidden]").hidden=false}
+      """;
+
+  /**
+   * Puts back what this tab keeps: a fragment begins with #, and so leads nowhere else; anything
+   * else is a sealed form, which is opened here.
+   */
+  private static final String RESTORE =
       """
       var u=document.querySelector("main a").getAttribute("href"),k="apprxy:"+u,f="";
       try{f=sessionStorage.getItem(k)||"";sessionStorage.removeItem(k)}catch(e){}
-      location.replace(u+(f.charAt(0)==="#"?f:""))
+      if(f&&f.charAt(0)!=="#"){var i=document.querySelector("input");i.value=f;i.form.submit()}
+      else location.replace(u+f)
       """;
+
+  private static final String RELOAD =
+      "Sign in in another tab, then reload this page: the browser sends the form again.";
 
   private static final String POLICY =
       "default-src 'none'; style-src 'sha256-"
@@ -108,18 +124,85 @@ final class Pages {
         .with("WWW-Authenticate", CHALLENGE);
   }
 
-  /** Goes on to a page, with the fragment that {@link #keepFragment} kept. */
-  static Response restoreFragment(String returnTo) {
-    return scripted(
-        page(
-            200,
-            "Signed in",
-            "<h1>You are signed in</h1>\n<p><a href=\""
-                + escape(returnTo)
-                + "\">Continue</a></p>"
-                + script(RESTORE_FRAGMENT),
-            "'none'",
-            RESTORE_FRAGMENT));
+  /**
+   * Goes on to a page, with what the browser kept for it.
+   *
+   * @param wish the page, with {@link Wish#KEPT} at its end
+   */
+  static Response restore(String wish) {
+    String body =
+        "<h1>You are signed in</h1>\n<p><a href=\""
+            + escape(wish.substring(0, wish.length() - Wish.KEPT.length()))
+            + "\">Continue</a></p>\n<form method=\"post\" action=\""
+            + PostedForms.PATH
+            + "\"><input type=\"hidden\" name=\"form\"></form>"
+            + script(RESTORE);
+    // The address has a code, which is for nobody; without any origin, the form would have "null".
+    return page(200, "Signed in", body, "'self'", RESTORE).with("Referrer-Policy", "strict-origin");
+  }
+
+  /**
+   * Keeps a form in the browser, while its user signs in.
+   *
+   * @param sealed the form
+   */
+  static Response keepForm(
+      List<OidcProvider> providers, Wish wish, String applicationId, String sealed) {
+    String body =
+        "<h1>Sign in</h1>\n<p>Your session has ended, or does not suffice. What you sent has not"
+            + " been lost: once you have signed in, you are asked whether to send it.</p>\n"
+            + links(providers, wish.keeping(), applicationId, "")
+            + "\n<p hidden>Your browser does not keep the form. "
+            + RELOAD
+            + "</p>\n<noscript><p>It takes a script to keep the form, and yours are off. "
+            + RELOAD
+            + "</p></noscript>\n<input type=\"hidden\" name=\""
+            + escape(wish.returnTo())
+            + "\" value=\""
+            + escape(sealed)
+            + "\">"
+            + script(KEEP_FORM);
+    return scripted(page(401, "Sign in", body, "'none'", KEEP_FORM))
+        .with("WWW-Authenticate", CHALLENGE);
+  }
+
+  /** Says how a form that cannot be kept is sent nevertheless. */
+  static Response formNotKept(List<OidcProvider> providers, Wish wish, String applicationId) {
+    String body =
+        "<h1>Sign in</h1>\n<p>Your session has ended, or does not suffice. What you sent cannot be"
+            + " kept meanwhile, since it has a file, is long, or is of an unusual form.</p>\n<p>"
+            + RELOAD
+            + "</p>\n"
+            + links(providers, wish, applicationId, " target=\"_blank\" rel=\"noopener\"");
+    return scripted(page(401, "Sign in", body, "'none'")).with("WWW-Authenticate", CHALLENGE);
+  }
+
+  /**
+   * Asks whether to send a form that the browser kept. Its target may answer by a redirect to
+   * anywhere, as for {@link #askToSignOut}.
+   */
+  static Response askToSend(Identity identity, String action, List<FormFields.Field> fields) {
+    StringBuilder body =
+        new StringBuilder("<h1>Send what you wrote?</h1>\n<p>It was for <b>")
+            .append(escape(action))
+            .append("</b>, and was not sent yet. You are signed in as <b>")
+            .append(escape(identity.name()))
+            .append("</b>.</p>\n<form method=\"post\" action=\"")
+            .append(escape(action))
+            .append("\">\n");
+    for (FormFields.Field field : fields) {
+      body.append("<input type=\"hidden\" name=\"")
+          .append(escape(field.name()))
+          .append("\" value=\"")
+          .append(escape(field.value()))
+          .append("\">\n");
+    }
+    body.append("<button>Send</button>\n</form>");
+    return page(
+            "Send what you wrote?",
+            body.toString(),
+            "'self' https: http://localhost:* http://127.0.0.1:*")
+        .with("Referrer-Policy", "same-origin");
   }
 
   private static Response scripted(Response page) {
@@ -142,24 +225,37 @@ final class Pages {
       Wish wish,
       String applicationId,
       boolean keepFragment) {
-    StringBuilder body = new StringBuilder("<h1>Sign in</h1>\n<p>Choose your account.</p>\n<ul>\n");
-    for (OidcProvider provider : providers) {
-      body.append("<li><a href=\"")
-          .append(escape(wish.with(provider, applicationId).path()))
-          .append("\">")
-          .append(escape(provider.title()))
-          .append("</a></li>\n");
-    }
-    body.append("</ul>");
+    String body =
+        "<h1>Sign in</h1>\n<p>Choose your account.</p>\n"
+            + links(providers, wish, applicationId, "");
     Response page =
         keepFragment
             ? page(status, "Sign in", body + script(KEEP_FRAGMENT), "'none'", KEEP_FRAGMENT)
-            : page(status, "Sign in", body.toString(), "'none'");
+            : page(status, "Sign in", body, "'none'");
     return scripted(page).with("WWW-Authenticate", CHALLENGE);
   }
 
+  private static String links(
+      List<OidcProvider> providers, Wish wish, String applicationId, String attributes) {
+    StringBuilder links = new StringBuilder("<ul>\n");
+    for (OidcProvider provider : providers) {
+      links
+          .append("<li><a href=\"")
+          .append(escape(wish.with(provider, applicationId).path()))
+          .append('"')
+          .append(attributes)
+          .append('>')
+          .append(escape(providers.size() == 1 ? "Sign in" : provider.title()))
+          .append("</a></li>\n");
+    }
+    return links.append("</ul>").toString();
+  }
+
+  /** For texts and attributes; a plain CR would not survive in one. */
   private static String escape(String text) {
     return text.replace("&", "&amp;")
+        .replace("\r", "&#13;")
+        .replace("\n", "&#10;")
         .replace("<", "&lt;")
         .replace(">", "&gt;")
         .replace("\"", "&quot;")

@@ -64,6 +64,7 @@ final class SignIn {
   private final IdTokenHints hints;
   private final RefreshTokens refreshTokens;
   private final SignInAttempts attempts;
+  private final PostedForms forms;
   private final boolean keepFragments;
   private final Clock clock;
 
@@ -75,6 +76,7 @@ final class SignIn {
       IdTokenHints hints,
       RefreshTokens refreshTokens,
       SignInAttempts attempts,
+      PostedForms forms,
       boolean keepFragments,
       Clock clock) {
     this.sessions = sessions;
@@ -84,6 +86,7 @@ final class SignIn {
     this.hints = hints;
     this.refreshTokens = refreshTokens;
     this.attempts = attempts;
+    this.forms = forms;
     this.keepFragments = keepFragments;
     this.clock = clock;
   }
@@ -114,6 +117,20 @@ final class SignIn {
     return Pages.signInRequired(
         exchange,
         chosen == null ? wish.at(application) : wish.with(chosen.settings(), application));
+  }
+
+  /** For whoever sent a form without a session: where to sign in, while it waits in the browser. */
+  Verdict form(Exchange exchange, Wish wish) {
+    List<Discovery> candidates = providers.candidates(exchange);
+    Discovery chosen = Choice.among(candidates, exchange);
+    return form(exchange, wish, chosen == null ? candidates : List.of(chosen));
+  }
+
+  private Verdict form(Exchange exchange, Wish wish, List<Discovery> candidates) {
+    return Verdict.later(
+        forms
+            .keep(exchange, wish, candidates.stream().map(Discovery::settings).toList())
+            .thenApply(Verdict::answer));
   }
 
   /** Whether somebody is signed in with what they wish to sign in with. */
@@ -156,6 +173,9 @@ final class SignIn {
     Wish wish =
         new Wish(null, null, ReturnTo.of(exchange), 0, hint(identity), requirement)
             .with(vouched.settings(), exchange.application().id());
+    if (PostedForms.isPosted(exchange)) {
+      return form(exchange, wish, List.of(vouched));
+    }
     return exchange.isNavigation()
         ? begin(exchange, vouched, wish)
         : Verdict.answer(Pages.stepUpRequired(exchange, wish, requirement));
@@ -404,8 +424,8 @@ final class SignIn {
 
   /** Not by way of a URI, which would refuse characters that browsers send in queries. */
   private static Response redirect(Exchange exchange, String returnTo) {
-    if (returnTo.endsWith("#")) { // the browser has kept the rest
-      return Pages.restoreFragment(returnTo.substring(0, returnTo.length() - 1));
+    if (returnTo.endsWith(Wish.KEPT)) {
+      return Pages.restore(returnTo);
     }
     return Response.of(302).with("Location", exchange.origin() + returnTo);
   }

@@ -32,6 +32,9 @@ record Wish(
     @Nullable String loginHint,
     @Nullable StepUpRequirement requirement) {
 
+  /** Ends the page to come back to where the browser's tab keeps its fragment, or a form for it. */
+  static final String KEPT = "#";
+
   private static final int MAX_TEXT = 320; // an address of RFC 5321 §4.5.3.1: 64, @ and 255
 
   /** A sign-in to come back to this page with. */
@@ -63,6 +66,11 @@ record Wish(
   /** With a provider that is still to be chosen, for this application. */
   Wish at(String applicationId) {
     return new Wish(null, applicationId, returnTo, restarts, loginHint, requirement);
+  }
+
+  /** With a form for the page, which the browser keeps. */
+  Wish keeping() {
+    return new Wish(provider, application, returnTo + KEPT, restarts, loginHint, requirement);
   }
 
   Wish again() {

@@ -28,9 +28,20 @@ public final class Seal {
   private final SessionKeys keys;
   private final JOSEObjectType purpose;
   private final Clock clock;
+  private final int maxLength;
 
   /** Seals for one purpose. */
   public Seal(SessionKeys keys, String purpose, Clock clock) {
+    this(keys, purpose, clock, MAX_LENGTH);
+  }
+
+  /**
+   * Seals for one purpose.
+   *
+   * @param maxLength characters of what is opened at most
+   */
+  public Seal(SessionKeys keys, String purpose, Clock clock, int maxLength) {
+    this.maxLength = maxLength;
     this.keys = keys;
     this.purpose = new JOSEObjectType("apprxy-" + purpose);
     this.clock = clock;
@@ -81,7 +92,7 @@ public final class Seal {
    * Throws nothing.
    */
   public @Nullable Map<String, Object> open(String sealed) {
-    if (sealed.length() > MAX_LENGTH || !isCompact(sealed)) {
+    if (sealed.length() > maxLength || !isCompact(sealed)) {
       return null;
     }
     try {

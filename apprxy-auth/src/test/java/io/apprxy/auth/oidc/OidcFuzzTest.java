@@ -6,6 +6,7 @@ import com.code_intelligence.jazzer.api.BugDetectors;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.Identity;
 import io.apprxy.Response;
 import io.apprxy.Verdict;
 import io.apprxy.auth.TestClock;
@@ -14,10 +15,14 @@ import io.apprxy.auth.session.Seal;
 import io.apprxy.auth.session.SessionKeys;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** What holds for anything that a browser can be made to send to the pages of the gateway. */
 class OidcFuzzTest {
@@ -30,6 +35,9 @@ class OidcFuzzTest {
           .provider(provider("one", 1))
           .provider(provider("two", 2))
           .build();
+
+  private static final Identity USER =
+      new Identity("https://login.test", "1", "ada", Instant.EPOCH, Map.of());
 
   static {
     // The gateway looks for its providers, which nothing in a request can change.
@@ -69,6 +77,30 @@ class OidcFuzzTest {
     }
     assertThat(parameters.all().values()).allMatch(values -> values.size() == 1);
     assertThat(parameters.toString()).doesNotContain("\n", "\r");
+  }
+
+  /** What is not sent again as it was is no form that waits. */
+  @FuzzTest
+  void fieldsOfAForm_areThoseThatABrowserSendsAgain(byte[] input) {
+    String body = new String(input, StandardCharsets.ISO_8859_1);
+    List<FormFields.Field> fields = FormFields.parse(body);
+    if (fields != null) {
+      String again =
+          fields.stream()
+              .map(
+                  field ->
+                      URLEncoder.encode(field.name(), StandardCharsets.UTF_8)
+                          + "="
+                          + URLEncoder.encode(field.value(), StandardCharsets.UTF_8))
+              .collect(Collectors.joining("&"));
+      assertThat(again).isEqualTo(body);
+      assertThat(fields)
+          .allMatch(field -> !field.name().isEmpty() && field.value().indexOf('\0') < 0);
+      String page =
+          new String(Pages.askToSend(USER, "/save", fields).body(), StandardCharsets.UTF_8);
+      assertThat(page.split("<input ", -1)).hasSize(fields.size() + 1);
+      assertThat(TAG.matcher(page).replaceAll("")).doesNotContain("<");
+    }
   }
 
   /** What the sign-in page's address says comes out of the address that is made of it. */

@@ -63,8 +63,19 @@ final class TestBrowser {
   }
 
   Page send(String method, String pathAndQuery, Map<String, String> headers) throws Exception {
+    return send(method, pathAndQuery, headers, "");
+  }
+
+  /** The user sends a form. */
+  Page post(String pathAndQuery, Map<String, String> headers, String body) throws Exception {
+    return send("POST", pathAndQuery, headers, body);
+  }
+
+  private Page send(String method, String pathAndQuery, Map<String, String> headers, String body)
+      throws Exception {
     TestExchange request =
-        new TestExchange(authority, method, pathAndQuery, headers, cookies, application);
+        new TestExchange(authority, method, pathAndQuery, headers, cookies, application)
+            .withBody(body);
     return answer(request, gateway.authenticate(request));
   }
 
@@ -76,8 +87,19 @@ final class TestBrowser {
   Page sendDemanding(
       String method, String pathAndQuery, Map<String, String> headers, StepUpRequirement demanded)
       throws Exception {
+    return sendDemanding(method, pathAndQuery, headers, "", demanded);
+  }
+
+  Page sendDemanding(
+      String method,
+      String pathAndQuery,
+      Map<String, String> headers,
+      String body,
+      StepUpRequirement demanded)
+      throws Exception {
     TestExchange request =
-        new TestExchange(authority, method, pathAndQuery, headers, cookies, application);
+        new TestExchange(authority, method, pathAndQuery, headers, cookies, application)
+            .withBody(body);
     Verdict verdict = settle(gateway.authenticate(request));
     return verdict instanceof Verdict.Proceed
         ? answer(request, gateway.stepUp(request, demanded))
