@@ -29,15 +29,8 @@ public final class RequestHeaders {
    *     spelling
    */
   public static void clean(HeaderMap headers, Set<String> identityHeaders) {
-    Set<String> identity =
-        identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
     HopByHop.remove(headers);
-    removeIf(
-        headers,
-        name ->
-            HeaderNames.isInternalFolded(name)
-                || HeaderNames.isProxyClaimFolded(name)
-                || identity.contains(name));
+    removeClaims(headers, identityHeaders);
     removeSpellingsOfMethodOverrides(headers);
     GatewayCookies.removeFromRequest(headers);
   }
@@ -74,16 +67,26 @@ public final class RequestHeaders {
   }
 
   /**
-   * In the application's own server: removes what only the gateway may say, and its cookies. What
-   * is hop-by-hop concerns that server, and stays.
+   * In the application's own server: removes what only the gateway may say, and its cookies, as
+   * {@link #clean} does. What is hop-by-hop concerns that server, and stays.
    *
    * @param identityHeaders the names that the application takes an identity from, in any spelling
    */
   public static void toApplication(HeaderMap headers, Set<String> identityHeaders) {
-    removeIf(headers, HeaderNames::isInternalFolded);
-    identityHeaders.forEach(name -> remove(headers, name));
+    removeClaims(headers, identityHeaders);
     removeSpellingsOfMethodOverrides(headers);
     GatewayCookies.removeFromRequest(headers);
+  }
+
+  private static void removeClaims(HeaderMap headers, Set<String> identityHeaders) {
+    Set<String> identity =
+        identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
+    removeIf(
+        headers,
+        name ->
+            HeaderNames.isInternalFolded(name)
+                || HeaderNames.isProxyClaimFolded(name)
+                || identity.contains(name));
   }
 
   /** Removes access tokens, and proofs that go with them (RFC 6750 §2.1, RFC 9449 §7.1). */

@@ -247,6 +247,27 @@ class RequestHeadersTest {
   }
 
   @Test
+  void applicationsOwnServer_seesNothingThatOnlyTheGatewayMaySay() {
+    HeaderMap headers =
+        headers(
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "apprxy-assertion: jwt",
+            "x_user: mallory",
+            "Forwarded: for=6.6.6.6",
+            "X_Forwarded_For: 6.6.6.6",
+            "X-Real-IP: 6.6.6.6",
+            "ssl-client-verify: SUCCESS",
+            "Accept: a");
+
+    RequestHeaders.toApplication(headers, Set.of("X-User"));
+
+    assertThat(headers)
+        .extracting(header -> header.getHeaderName().toString())
+        .containsExactlyInAnyOrder("Connection", "Upgrade", "Accept");
+  }
+
+  @Test
   void name_isRemovedInEverySpelling() {
     HeaderMap headers = headers("X-User: a", "x_user: b", "X_USER: c", "X-Users: d");
 

@@ -411,6 +411,27 @@ class PreAuthenticationFilterIT {
         .doesNotContain("mallory");
   }
 
+  /** An application, or its framework, may believe a proxy that it thinks stands before it. */
+  @ParameterizedTest
+  @EnumSource
+  void whatOnlyAProxyMaySay_isNotBelievedOfAClient_signedInOrNot(ServletContainer container)
+      throws Exception {
+    Site site = at(container);
+    String claims =
+        "Forwarded: for=6.6.6.6;host=evil.test\nX-Forwarded-For: 6.6.6.6\nX_Forwarded_Host:"
+            + " evil.test\nX-Forwarded-Proto: gopher\nX-Real-IP: 6.6.6.6\nssl-client-verify:"
+            + " SUCCESS-evil\nX-SSL-Client-Cert: evil\nX-Client-Cert: evil\n";
+    for (String answer :
+        List.of(
+            site.client.get("/page", site.alice + claims), site.client.get("/open/page", claims))) {
+      assertThat(answer)
+          .startsWith("HTTP/1.1 200")
+          .containsIgnoringCase("header x-forwarded-for: 127.0.0.1")
+          .containsIgnoringCase("header x-forwarded-proto: https")
+          .doesNotContainIgnoringCase("6.6.6.6", "evil", "gopher");
+    }
+  }
+
   @ParameterizedTest
   @EnumSource
   void body_reachesTheApplication(ServletContainer container) throws Exception {

@@ -91,6 +91,7 @@ class ServletStagesIT {
                             .externalUrl(url)
                             .internalUrl(url)
                             .assignEveryone()
+                            .passthroughBelow("/open", "GET")
                             .headerSignOn(Map.of("X-User", "preferred_username"))
                             .build()))
             .build();
@@ -293,6 +294,17 @@ class ServletStagesIT {
           .containsIgnoringCase("header x-user: alice")
           .doesNotContain("mallory");
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatPassesThrough_hasNoIdentityHeader_whateverItsClientSends(ServletContainer container)
+      throws Exception {
+    start(container, IDENTIFY, ALLOW, settings -> settings.signOn(new HeaderSignOn()));
+    assertThat(client.get("/open/page", "X-User: mallory\nx_user: mallory\nX.User: mallory\n"))
+        .startsWith("HTTP/1.1 200")
+        .contains("user null")
+        .doesNotContainIgnoringCase("mallory", "x-user", "x_user");
   }
 
   @ParameterizedTest

@@ -174,8 +174,7 @@ public final class PreAuthenticationFilter implements Filter {
       if (answer == null) {
         answer = settle(exchange, admission.authorize(exchange));
       }
-      headers = exchange.copyOfHeaders();
-      RequestHeaders.toApplication(headers, identityHeaders);
+      headers = exchange.headersOfTheApplication(identityHeaders);
       if (answer == null && exchange.passesThrough()) {
         RequestHeaders.keepMethod(headers);
       }

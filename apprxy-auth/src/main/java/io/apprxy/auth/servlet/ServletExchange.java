@@ -9,6 +9,7 @@ import io.apprxy.Response;
 import io.apprxy.rewrite.CookieLine;
 import io.apprxy.rewrite.ForwardedHeaders;
 import io.apprxy.rewrite.IpNetwork;
+import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.route.RequestGuard;
 import io.apprxy.route.RequestTarget;
 import io.undertow.util.HeaderMap;
@@ -22,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicLong;
@@ -122,10 +124,16 @@ final class ServletExchange implements Exchange {
     application = published;
   }
 
-  /** A copy of the headers of the request. */
-  HeaderMap copyOfHeaders() {
+  /**
+   * The headers of the request as a gateway would pass them on: without what a client says of
+   * itself that only a proxy may say, and with who the client is as far as it can be trusted.
+   */
+  HeaderMap headersOfTheApplication(Set<String> identityHeaders) {
     HeaderMap copy = new HeaderMap();
     headers.forEach(header -> copy.addAll(header.getHeaderName(), header));
+    RequestHeaders.toApplication(copy, identityHeaders);
+    ForwardedHeaders.set(
+        copy, Objects.requireNonNull(client, "the client is known after check"), authority());
     return copy;
   }
 
