@@ -3,6 +3,7 @@ package io.apprxy;
 import io.apprxy.forward.Forwarder;
 import io.apprxy.forward.Responses;
 import io.apprxy.rewrite.ForwardedHeaders;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.route.RequestGuard;
 import io.apprxy.route.RequestTarget;
@@ -11,8 +12,6 @@ import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
 import java.util.Collection;
 import java.util.List;
-import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,21 +20,15 @@ import org.jspecify.annotations.Nullable;
 final class Hygiene {
   private final RequestGuard guard = RequestGuard.defaults();
   private final ForwardedHeaders forwarded;
-  private final Set<String> identityHeaders;
+  private final IdentityHeaders identityHeaders;
 
   Hygiene(Collection<Application> applications, List<String> trustedProxies) {
     forwarded = ForwardedHeaders.trusting(trustedProxies);
-    identityHeaders =
-        applications.stream()
-            .flatMap(application -> application.singleSignOn().headerNames().stream())
-            .collect(Collectors.toUnmodifiableSet());
+    identityHeaders = IdentityHeaders.of(applications);
   }
 
-  /**
-   * The headers that tell an identity to any application. Clients may send them to none: two
-   * applications may be two paths of one origin, and only one of them signed on.
-   */
-  Set<String> identityHeaders() {
+  /** Those of all applications. */
+  IdentityHeaders identityHeaders() {
     return identityHeaders;
   }
 

@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +24,7 @@ public record Identity(
     String sessionId,
     Instant authenticatedAt,
     Map<String, Object> claims) {
+  private static final List<String> NAMES = List.of("preferred_username", "email");
 
   public Identity {
     Objects.requireNonNull(issuer, "issuer");
@@ -36,10 +36,13 @@ public record Identity(
 
   /** The name a person knows: {@code preferred_username}, else {@code email}, else the subject. */
   public String name() {
-    return Stream.of("preferred_username", "email")
-        .flatMap(claim -> values(claim).stream())
-        .findFirst()
-        .orElse(subject);
+    for (String claim : NAMES) {
+      List<String> values = values(claim);
+      if (!values.isEmpty()) {
+        return values.get(0);
+      }
+    }
+    return subject;
   }
 
   /** The values of the {@code groups} claim, or an empty list. */

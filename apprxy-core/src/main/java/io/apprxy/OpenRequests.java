@@ -38,6 +38,11 @@ final class OpenRequests {
     this.policy = policy;
   }
 
+  /** How many of this I/O thread are looked after. */
+  int ofThisThread() {
+    return watches.get().all.size();
+  }
+
   /** Looks after a request that somebody was identified for. Called on its I/O thread. */
   void add(UndertowExchange exchange) {
     Open open = new Open(exchange, watches.get());
@@ -63,7 +68,7 @@ final class OpenRequests {
 
     /** An HTTP/1.1 request is complete, for the server, when its connection is upgraded. */
     void completed() {
-      if (!isForwarded()) {
+      if (!exchange.undertow().isUpgrade() || !isForwarded()) {
         onThread(() -> watch.remove(this));
       }
     }

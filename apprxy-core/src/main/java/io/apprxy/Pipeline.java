@@ -7,6 +7,7 @@ import io.apprxy.forward.LastHop;
 import io.apprxy.forward.ReportedFailure;
 import io.apprxy.forward.Responses;
 import io.apprxy.forward.Route;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.rewrite.ResponseHeaders;
 import io.apprxy.rewrite.Trailers;
 import io.apprxy.route.Routes;
@@ -23,7 +24,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -214,7 +214,7 @@ final class Pipeline implements HttpHandler {
           exchange.target(),
           new LastHop.Events() {
             @Override
-            public Set<String> identityHeaders() {
+            public IdentityHeaders identityHeaders() {
               return hygiene.identityHeaders();
             }
 

@@ -2,6 +2,7 @@ package io.apprxy.forward;
 
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.rewrite.Trailers;
 import io.undertow.client.ClientCallback;
 import io.undertow.client.ClientExchange;
@@ -23,7 +24,6 @@ import io.undertow.util.Methods;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -584,7 +584,7 @@ final class Forwarding {
       HeaderMap trailers =
           Objects.requireNonNull(outbound).getAttachment(HttpAttachments.REQUEST_TRAILERS);
       if (trailers != null) {
-        Trailers.clean(trailers, Set.of());
+        Trailers.clean(trailers, IdentityHeaders.none());
         HeaderLists.dropTooLarge(trailers);
         exchange.putAttachment(HttpAttachments.RESPONSE_TRAILERS, trailers);
       }

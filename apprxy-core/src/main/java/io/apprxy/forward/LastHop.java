@@ -13,6 +13,7 @@ import io.apprxy.balance.EndpointState;
 import io.apprxy.balance.Selection;
 import io.apprxy.forward.OriginInstances.Instance;
 import io.apprxy.observe.Meters;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.rewrite.ResponseHeaders;
 import io.apprxy.rewrite.Trailers;
@@ -29,7 +30,6 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.function.Predicate;
@@ -90,8 +90,8 @@ public final class LastHop implements AutoCloseable {
      */
     void failed(HttpServerExchange exchange, GatewayException cause);
 
-    /** The names that must not stand in trailers of a client, in any spelling. */
-    Set<String> identityHeaders();
+    /** What must not stand in trailers of a client. */
+    IdentityHeaders identityHeaders();
 
     /** The request is about to go this way. */
     default void routed(Route route) {}

@@ -41,7 +41,7 @@ public final class HeaderNames {
    * Whether it is a name at all (RFC 9110 §5.6.2). On HTTP/1.1 one that is none would be read as
    * something else: {@code "set-cookie "} as {@code Set-Cookie}.
    */
-  static boolean isToken(String name) {
+  public static boolean isToken(String name) {
     for (int i = 0; i < name.length(); i++) {
       char c = name.charAt(i);
       if (!((c >= 'a' && c <= 'z')

@@ -7,8 +7,8 @@ import io.undertow.util.HttpString;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.function.BiPredicate;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** What of a client's headers may travel. For the engine. */
@@ -25,27 +25,11 @@ public final class RequestHeaders {
    * its kin, identity headers in every spelling), its cookies, and what is hop-by-hop. What the
    * gateway says itself is set afterwards.
    *
-   * @param identityHeaders the names that the application's origin takes an identity from, in any
-   *     spelling
+   * @param identityHeaders that no client may send
    */
-  public static void clean(HeaderMap headers, Set<String> identityHeaders) {
+  public static void clean(HeaderMap headers, IdentityHeaders identityHeaders) {
     HopByHop.remove(headers);
-    removeClaims(headers, identityHeaders);
-    removeSpellingsOfMethodOverrides(headers);
-    GatewayCookies.removeFromRequest(headers);
-  }
-
-  /** A policy looks for the usual spelling: some origins take others for the same. */
-  private static void removeSpellingsOfMethodOverrides(HeaderMap headers) {
-    List<HttpString> removed = new ArrayList<>();
-    for (HttpString header : headers.getHeaderNames()) {
-      String name = header.toString();
-      String folded = HeaderNames.fold(name);
-      if (METHOD_OVERRIDES.contains(folded) && !name.equalsIgnoreCase(folded)) {
-        removed.add(header);
-      }
-    }
-    removed.forEach(headers::remove);
+    toApplication(headers, identityHeaders);
   }
 
   /**
@@ -70,23 +54,22 @@ public final class RequestHeaders {
    * In the application's own server: removes what only the gateway may say, and its cookies, as
    * {@link #clean} does. What is hop-by-hop concerns that server, and stays.
    *
-   * @param identityHeaders the names that the application takes an identity from, in any spelling
+   * @param identityHeaders that no client may send
    */
-  public static void toApplication(HeaderMap headers, Set<String> identityHeaders) {
-    removeClaims(headers, identityHeaders);
-    removeSpellingsOfMethodOverrides(headers);
+  public static void toApplication(HeaderMap headers, IdentityHeaders identityHeaders) {
+    removeIf(
+        headers,
+        (name, folded) ->
+            HeaderNames.isInternalFolded(folded)
+                || HeaderNames.isProxyClaimFolded(folded)
+                || identityHeaders.has(folded)
+                || isSpellingOfMethodOverride(name, folded));
     GatewayCookies.removeFromRequest(headers);
   }
 
-  private static void removeClaims(HeaderMap headers, Set<String> identityHeaders) {
-    Set<String> identity =
-        identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
-    removeIf(
-        headers,
-        name ->
-            HeaderNames.isInternalFolded(name)
-                || HeaderNames.isProxyClaimFolded(name)
-                || identity.contains(name));
+  /** A policy looks for the usual spelling: some origins take others for the same. */
+  private static boolean isSpellingOfMethodOverride(String name, String folded) {
+    return METHOD_OVERRIDES.contains(folded) && !name.equalsIgnoreCase(folded);
   }
 
   /** Removes access tokens, and proofs that go with them (RFC 6750 §2.1, RFC 9449 §7.1). */
@@ -136,13 +119,17 @@ public final class RequestHeaders {
 
   /** Removes what has no proper name, too: peers of HTTP/2 can send any bytes as one. */
   static void removeIf(HeaderMap headers, Predicate<String> folded) {
+    removeIf(headers, (name, foldedName) -> folded.test(foldedName));
+  }
+
+  private static void removeIf(HeaderMap headers, BiPredicate<String, String> nameAndFolded) {
     List<HttpString> removed = new ArrayList<>();
     for (long cookie = headers.fastIterateNonEmpty();
         cookie != -1L;
         cookie = headers.fiNextNonEmpty(cookie)) {
       HttpString header = headers.fiCurrent(cookie).getHeaderName();
       String name = header.toString();
-      if (!HeaderNames.isToken(name) || folded.test(HeaderNames.fold(name))) {
+      if (!HeaderNames.isToken(name) || nameAndFolded.test(name, HeaderNames.fold(name))) {
         removed.add(header);
       }
     }

@@ -2,7 +2,6 @@ package io.apprxy.rewrite;
 
 import io.undertow.util.HeaderMap;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /** What of a message's trailers may travel. For the engine. */
 public final class Trailers {
@@ -45,12 +44,9 @@ public final class Trailers {
    * Removes what has no place in trailers, and what {@link RequestHeaders#clean} removes from
    * headers: some servers add trailers to the headers, and so could be told an identity after all.
    *
-   * @param identityHeaders the names that the application's origin takes an identity from; none for
-   *     a response
+   * @param identityHeaders that no client may send; none for a response
    */
-  public static void clean(HeaderMap trailers, Set<String> identityHeaders) {
-    Set<String> identity =
-        identityHeaders.stream().map(HeaderNames::fold).collect(Collectors.toUnmodifiableSet());
+  public static void clean(HeaderMap trailers, IdentityHeaders identityHeaders) {
     HopByHop.remove(trailers);
     trailers.remove("TE");
     RequestHeaders.removeIf(
@@ -62,6 +58,6 @@ public final class Trailers {
                 || name.startsWith("sec-")
                 || HeaderNames.isInternalFolded(name)
                 || HeaderNames.isProxyClaimFolded(name)
-                || identity.contains(name));
+                || identityHeaders.has(name));
   }
 }

@@ -9,6 +9,7 @@ import io.apprxy.LoadBalancing;
 import io.apprxy.LoadBalancing.HealthCheck;
 import io.apprxy.SignOn;
 import io.apprxy.observe.Meters;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.route.RequestTarget;
 import io.undertow.Undertow;
 import io.undertow.server.HttpHandler;
@@ -26,7 +27,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -132,8 +132,8 @@ class LastHopIT {
           }
 
           @Override
-          public Set<String> identityHeaders() {
-            return Set.of();
+          public IdentityHeaders identityHeaders() {
+            return IdentityHeaders.none();
           }
         });
   }

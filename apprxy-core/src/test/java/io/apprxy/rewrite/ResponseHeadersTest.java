@@ -8,7 +8,6 @@ import io.apprxy.Application;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.util.List;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -283,7 +282,7 @@ class ResponseHeadersTest {
     HeaderMap response = copy(headers);
     ResponseHeaders.clean(response);
     HeaderMap trailers = copy(headers);
-    Trailers.clean(trailers, Set.of());
+    Trailers.clean(trailers, IdentityHeaders.none());
     HeaderMap request = copy(headers);
     RequestHeaders.toOrigin(request);
 

@@ -15,12 +15,11 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 
 /** What holds for any header that a client, a proxy or an origin can send. */
 class RewriteFuzzTest {
   private static final String SESSION = "__Host-apprxy-session";
-  private static final Set<String> IDENTITY = Set.of("X-User", "x_groups");
+  private static final IdentityHeaders IDENTITY = IdentityHeaders.named("X-User", "x_groups");
   private static final UrlMapping MAPPING =
       UrlMapping.of(
           Application.builder("app")

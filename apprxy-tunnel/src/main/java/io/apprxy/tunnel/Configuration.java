@@ -5,8 +5,6 @@ import java.net.URI;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -45,13 +43,6 @@ record Configuration(
     return published.stream()
         .filter(application -> application.connectorGroups().contains(group))
         .toList();
-  }
-
-  /** The headers that tell an identity to any application. */
-  Set<String> identityHeaders() {
-    return applications.stream()
-        .flatMap(application -> application.singleSignOn().headerNames().stream())
-        .collect(Collectors.toUnmodifiableSet());
   }
 
   String toJson() {

@@ -8,6 +8,7 @@ import io.apprxy.LoadBalancing;
 import io.apprxy.forward.Forwarder;
 import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Responses;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.route.RequestTarget;
 import io.apprxy.route.Routes;
 import io.undertow.io.Receiver;
@@ -24,7 +25,6 @@ import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -84,14 +84,14 @@ final class ConnectorHandler implements HttpHandler {
   private record Configured(
       Routes routes,
       Assertions assertions,
-      Set<String> identityHeaders,
+      IdentityHeaders identityHeaders,
       Map<String, URI> forbidden) {}
 
   /**
    * @param pinnedInstance the origin instance that the gateway has pinned the user to, or null
    */
   private record Events(
-      Application application, @Nullable String pinnedInstance, Set<String> identityHeaders)
+      Application application, @Nullable String pinnedInstance, IdentityHeaders identityHeaders)
       implements LastHop.Events {
     @Override
     public void answered(String instance, HeaderMap headersToGateway) {
@@ -255,7 +255,7 @@ final class ConnectorHandler implements HttpHandler {
         new Configured(
             Routes.of(configuration.applications()),
             new Assertions(configuration.keys(), clock),
-            configuration.identityHeaders(),
+            IdentityHeaders.of(configuration.applications()),
             forbidden(configuration));
     orders.configured(configuration);
   }

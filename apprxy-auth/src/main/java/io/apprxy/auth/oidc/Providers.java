@@ -51,10 +51,12 @@ final class Providers {
 
   /** The one with this issuer, or null. */
   @Nullable Discovery of(@Nullable String issuer) {
-    return all.values().stream()
-        .filter(one -> one.settings().isIssuer(issuer))
-        .findFirst()
-        .orElse(null);
+    for (Discovery one : all.values()) {
+      if (one.settings().isIssuer(issuer)) {
+        return one;
+      }
+    }
+    return null;
   }
 
   /** The one of this name, or null. */

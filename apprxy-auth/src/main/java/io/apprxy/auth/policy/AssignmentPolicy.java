@@ -8,7 +8,6 @@ import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.Verdict;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
  * Lets those pass who are assigned to the application: by {@code sub}, by a verified {@code email},
@@ -57,17 +56,27 @@ public final class AssignmentPolicy implements AccessPolicy {
   private boolean isNamed(Identity identity, Assignments assignments) {
     // Users of some providers may type any address: one that nobody verified proves nothing.
     boolean hasEmail = Boolean.TRUE.equals(identity.claim("email_verified"));
-    return Stream.concat(names.stream(), Stream.of("sub", hasEmail ? "email" : "sub"))
-        .flatMap(claim -> identity.values(claim).stream())
-        .anyMatch(assignments.users()::contains);
+    if (assignments.users().isEmpty()) {
+      return false;
+    }
+    return assignments.users().contains(identity.subject())
+        || (hasEmail && isNamed(identity, "email", assignments))
+        || names.stream().anyMatch(claim -> isNamed(identity, claim, assignments));
+  }
+
+  private static boolean isNamed(Identity identity, String claim, Assignments assignments) {
+    return identity.values(claim).stream().anyMatch(assignments.users()::contains);
   }
 
   private static boolean isMember(Identity identity, Assignments assignments) {
-    return identity.groups().stream()
-        .anyMatch(
-            group ->
-                assignments.groups().stream()
-                    .anyMatch(assigned -> plain(assigned).equals(plain(group))));
+    for (String group : identity.groups()) {
+      for (String assigned : assignments.groups()) {
+        if (plain(assigned).equals(plain(group))) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   private static String plain(String group) {

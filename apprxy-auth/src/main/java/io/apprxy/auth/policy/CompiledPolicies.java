@@ -23,10 +23,12 @@ import java.util.stream.IntStream;
  * A set of policies, ready to decide. Immutable; thread-safe.
  *
  * <p>Each policy has a number, and sets of numbers say which policies name a user, a group, a role,
- * an application or an authentication context: so that of many policies only those are asked for
- * their conditions that are about this user and this application.
+ * an application, a path or an authentication context: so that of many policies only those are
+ * asked for their conditions that are about this user and this part of the application.
  */
 final class CompiledPolicies {
+  private static final BitSet NO_POLICIES = new BitSet(0);
+
   private final PolicySet set;
   private final List<CompiledPolicy> policies;
   private final List<CompiledLocation> locations;
@@ -43,6 +45,7 @@ final class CompiledPolicies {
   private final Named includeApplications = new Named(UnaryOperator.identity());
   private final Named excludeApplications = new Named(UnaryOperator.identity());
   private final Named includeContexts = new Named(UnaryOperator.identity());
+  private final Named includePaths = new Named(Folding::path);
 
   /** Apart from the names, since a user may have any. */
   private final BitSet includeAllUsers = new BitSet();
@@ -58,6 +61,7 @@ final class CompiledPolicies {
 
   private final PolicyResult[] excludedUser;
   private final PolicyResult[] otherApplication;
+  private final PolicyResult[] otherPath;
 
   /** Whom the policies may be about. */
   interface People {
@@ -76,14 +80,18 @@ final class CompiledPolicies {
     /** All of them together. */
     private final BitSet any = new BitSet();
 
+    private int longest;
+
     Named(UnaryOperator<String> form) {
       this.form = form;
     }
 
     void add(Collection<String> names, int policy) {
       for (String name : names) {
-        numbers.computeIfAbsent(form.apply(name), unused -> new BitSet()).set(policy);
+        String formed = form.apply(name);
+        numbers.computeIfAbsent(formed, unused -> new BitSet()).set(policy);
         any.set(policy);
+        longest = Math.max(longest, formed.length());
       }
     }
 
@@ -97,6 +105,29 @@ final class CompiledPolicies {
         if (more != null) {
           found.or(more);
         }
+      }
+    }
+
+    /**
+     * Those that name a path, and neither this one nor one above it.
+     *
+     * @param path folded
+     */
+    BitSet elsewhere(String path) {
+      BitSet elsewhere = (BitSet) any.clone();
+      int slash = path.indexOf('/');
+      while (slash >= 0 && slash <= longest) { // what is deeper than any is below what came before
+        remove(elsewhere, path.substring(0, slash));
+        slash = path.indexOf('/', slash + 1);
+      }
+      remove(elsewhere, path);
+      return elsewhere;
+    }
+
+    private void remove(BitSet from, String formed) {
+      BitSet these = numbers.get(formed);
+      if (these != null) {
+        from.andNot(these);
       }
     }
   }
@@ -133,6 +164,7 @@ final class CompiledPolicies {
     this.otherUser = notApplied("it is not about this user");
     this.excludedUser = notApplied("the user is excluded");
     this.otherApplication = notApplied("it is not about this part of the application");
+    this.otherPath = notApplied("the path is another");
   }
 
   private void index(Policy.Conditions conditions, int policy) {
@@ -150,6 +182,7 @@ final class CompiledPolicies {
     includeApplications.add(applications.includeApplications(), policy);
     excludeApplications.add(applications.excludeApplications(), policy);
     includeContexts.add(applications.includeAuthenticationContexts(), policy);
+    includePaths.add(applications.includePaths(), policy);
   }
 
   private static List<String> named(List<String> users) {
@@ -233,6 +266,7 @@ final class CompiledPolicies {
     BitSet excluded = new BitSet(policies.size());
     findUsers(signals.identity(), people, included, excluded);
     Evaluation evaluation = new Evaluation(signals, locations);
+    BitSet elsewhere = elsewhere(evaluation);
     Demands demands = new Demands();
     List<PolicyResult> results = new ArrayList<>(policies.size() + contexts.size());
     for (int i = 0; i < policies.size(); i++) {
@@ -243,6 +277,8 @@ final class CompiledPolicies {
         results.add(otherUser[i]);
       } else if (excluded.get(i)) {
         results.add(excludedUser[i]);
+      } else if (elsewhere.get(i)) {
+        results.add(otherPath[i]);
       } else {
         results.add(policy.evaluate(evaluation, policy.isOn() ? demands : Demands.ignored()));
       }
@@ -299,6 +335,13 @@ final class CompiledPolicies {
     found.andNot(not);
     contexts.forEach(context -> includeContexts.addTo(found, context));
     return found;
+  }
+
+  /** Those about other paths: none, if the path is not known. */
+  private BitSet elsewhere(Evaluation evaluation) {
+    return includePaths.isUsed() && evaluation.signals.path() != null
+        ? includePaths.elsewhere(evaluation.foldedPath())
+        : NO_POLICIES;
   }
 
   private void findUsers(Identity identity, People people, BitSet included, BitSet excluded) {

@@ -21,8 +21,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One policy, ready to be asked. Whom it is about, and which application, was found out before:
- * {@link CompiledPolicies}. Immutable.
+ * One policy, ready to be asked. Whom it is about, which application, and that it is about the path
+ * if that is known, was found out before: {@link CompiledPolicies}. Immutable.
  */
 final class CompiledPolicy {
   private static final Set<String> SAFE_METHODS = Set.of("GET", "HEAD", "OPTIONS", "TRACE");
@@ -69,7 +69,7 @@ final class CompiledPolicy {
   private List<Condition> conditions(Conditions of, LocationPlaces places) {
     List<Condition> all = new ArrayList<>();
     add(all, "the method is another", methods(of.applications()));
-    add(all, "the path is another", paths(of.applications()));
+    add(all, "the path is excluded", paths(of.applications()));
     add(
         all,
         "the client app is of another type",
@@ -174,17 +174,13 @@ final class CompiledPolicy {
     if (of.includePaths().isEmpty() && of.excludePaths().isEmpty()) {
       return null;
     }
-    List<String> included = of.includePaths().stream().map(Folding::path).toList();
     List<String> excluded =
         of.excludePaths().stream()
             .map(path -> path.endsWith("/") ? path.substring(0, path.length() - 1) : path)
             .toList();
     return evaluation -> {
       String path = evaluation.signals.path();
-      return path == null
-          ? inDoubt(evaluation)
-          : (included.isEmpty() || isBelowAny(evaluation.foldedPath(), included))
-              && !isBelowAny(path, excluded);
+      return path == null ? inDoubt(evaluation) : !isBelowAny(path, excluded);
     };
   }
 

@@ -30,7 +30,11 @@ final class EvaluationEvents {
   private final SignInLog log;
   private final Clock clock;
   private final Cache<Seen, Boolean> seen =
-      Caffeine.newBuilder().maximumSize(200_000).expireAfterAccess(Duration.ofMinutes(10)).build();
+      Caffeine.newBuilder()
+          .maximumSize(200_000)
+          .expireAfterAccess(Duration.ofMinutes(10))
+          .executor(Runnable::run) // to wake another thread costs more than the work
+          .build();
 
   /** An outcome is remembered by a number, since there may be many policies. */
   private record Seen(String sessionId, String application, int outcome) {}

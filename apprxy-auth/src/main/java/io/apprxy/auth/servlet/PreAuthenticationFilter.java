@@ -13,6 +13,7 @@ import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.apprxy.forward.OriginHeaders;
 import io.apprxy.rewrite.ForwardedHeaders;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.route.RequestGuard;
 import io.apprxy.route.Routes;
@@ -36,14 +37,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -81,7 +80,7 @@ public final class PreAuthenticationFilter implements Filter {
   private final SignOn signOn;
   private final IdentityPrincipal.Claims claims;
   private final Duration timeout;
-  private final Set<String> identityHeaders;
+  private final IdentityHeaders identityHeaders;
 
   /**
    * A request that was let in, for when it is dispatched again.
@@ -104,10 +103,7 @@ public final class PreAuthenticationFilter implements Filter {
     signOn = settings.signOn;
     claims = settings.claims;
     timeout = settings.timeout;
-    identityHeaders =
-        settings.applications.stream()
-            .flatMap(application -> application.singleSignOn().headerNames().stream())
-            .collect(Collectors.toUnmodifiableSet());
+    identityHeaders = IdentityHeaders.of(settings.applications);
   }
 
   public static Builder builder() {

@@ -8,6 +8,7 @@ import io.apprxy.Identity;
 import io.apprxy.Response;
 import io.apprxy.rewrite.CookieLine;
 import io.apprxy.rewrite.ForwardedHeaders;
+import io.apprxy.rewrite.IdentityHeaders;
 import io.apprxy.rewrite.IpNetwork;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.route.RequestGuard;
@@ -23,7 +24,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicLong;
@@ -128,7 +128,7 @@ final class ServletExchange implements Exchange {
    * The headers of the request as a gateway would pass them on: without what a client says of
    * itself that only a proxy may say, and with who the client is as far as it can be trusted.
    */
-  HeaderMap headersOfTheApplication(Set<String> identityHeaders) {
+  HeaderMap headersOfTheApplication(IdentityHeaders identityHeaders) {
     HeaderMap copy = new HeaderMap();
     headers.forEach(header -> copy.addAll(header.getHeaderName(), header));
     RequestHeaders.toApplication(copy, identityHeaders);

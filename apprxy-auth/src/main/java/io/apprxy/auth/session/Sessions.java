@@ -71,10 +71,13 @@ public final class Sessions {
     this.idle = settings.idleLifetime.toMillis();
     this.absolute = settings.absoluteLifetime.toMillis();
     this.seal = new Seal(settings.keys, "session", settings.clock);
-    this.opened = Caffeine.newBuilder().maximumSize(settings.cacheSize).build();
+    // Both keep house where they are read: to wake another thread for it costs more.
+    this.opened =
+        Caffeine.newBuilder().maximumSize(settings.cacheSize).executor(Runnable::run).build();
     this.active =
         Caffeine.newBuilder()
             .maximumSize(settings.cacheSize)
+            .executor(Runnable::run)
             .expireAfterAccess(settings.idleLifetime)
             .build();
     this.providerSessions =

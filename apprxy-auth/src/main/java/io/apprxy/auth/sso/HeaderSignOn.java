@@ -33,9 +33,10 @@ public final class HeaderSignOn implements SignOn {
         .headers()
         .forEach(
             (header, claim) -> {
-              request.remove(header);
               List<String> values = identity.values(claim);
-              if (!values.isEmpty()) {
+              if (values.isEmpty()) {
+                request.remove(header);
+              } else {
                 request.set(header, join(header, values, identity.claim(claim)));
               }
             });
@@ -45,16 +46,32 @@ public final class HeaderSignOn implements SignOn {
   private static String join(String header, List<String> values, @Nullable Object claim) {
     boolean isList = claim instanceof Collection;
     for (String value : values) {
-      if (value.chars().anyMatch(Character::isISOControl) || (isList && value.contains(","))) {
+      if (hasControl(value) || (isList && value.contains(","))) {
         throw new GatewayException(
             ErrorCode.SIGN_ON_FAILED, "a claim cannot be told in header " + header);
       }
     }
-    String joined = String.join(",", values);
-    boolean plain =
-        joined.chars().allMatch(c -> c < 0x7f)
-            && !joined.regionMatches(true, 0, ENCODED, 0, ENCODED.length());
+    String joined = values.size() == 1 ? values.get(0) : String.join(",", values);
+    boolean plain = isAscii(joined) && !joined.regionMatches(true, 0, ENCODED, 0, ENCODED.length());
     return plain ? joined : encode(joined);
+  }
+
+  private static boolean hasControl(String value) {
+    for (int i = 0; i < value.length(); i++) { // no stream: it is done for every request
+      if (Character.isISOControl(value.charAt(i))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean isAscii(String value) {
+    for (int i = 0; i < value.length(); i++) {
+      if (value.charAt(i) >= 0x7f) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static String encode(String value) {

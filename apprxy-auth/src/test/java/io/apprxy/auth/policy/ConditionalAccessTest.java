@@ -256,6 +256,32 @@ class ConditionalAccessTest {
 
   @ParameterizedTest
   @CsvSource({
+    "/, top",
+    "/a, top a",
+    "/a/, top a",
+    "/A/b, top a",
+    "/a/b/cc, top a",
+    "/a/b/c, top a abc",
+    "/a/b/c./d/e/f/g/h/i/j, top a abc",
+    "/b/a/b/c, top"
+  })
+  void pathsOfManyPolicies_areFoundForThoseAbove(String path, String found) {
+    PolicySet set =
+        PolicySet.builder()
+            .policy(all("top").includePaths("/").block().build())
+            .policy(all("a").includePaths("/a").block().build())
+            .policy(all("abc").includePaths("/x/y", "/a/b/c/").block().build())
+            .policy(all("elsewhere").includePaths("/ab", "/a/b/c/d/e/f/g/h/i/j/k").block().build())
+            .build();
+
+    assertThat(whatIf(set, signals -> signals.path(path)).policies())
+        .filteredOn(result -> result.outcome() == Decision.Outcome.BLOCK)
+        .extracting(Decision.PolicyResult::policy)
+        .containsExactly(found.split(" "));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
     "/health, true",
     "/health/live, true",
     "/Health, false",
