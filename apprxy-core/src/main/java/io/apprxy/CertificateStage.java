@@ -45,7 +45,8 @@ final class CertificateStage {
     counting.verify(chain);
     if (wanted == Application.ClientCertificate.IDENTITY && !exchange.isReserved()) {
       refuseOtherSites(exchange);
-      exchange.identify(counting.identify(chain), () -> stands(counting, chain));
+      Identity identity = counting.identify(chain);
+      exchange.identify(identity, () -> isStill(identity, counting, chain));
     } else {
       exchange.standsOnlyWhile(() -> stands(counting, chain));
     }
@@ -82,6 +83,17 @@ final class CertificateStage {
     try {
       counting.verify(chain);
       return true;
+    } catch (GatewayException e) {
+      return false;
+    }
+  }
+
+  private static boolean isStill(
+      Identity identity, ClientCertificates counting, List<X509Certificate> chain) {
+    try {
+      counting.verify(chain);
+      Identity now = counting.identify(chain);
+      return now.subject().equals(identity.subject()) && now.issuer().equals(identity.issuer());
     } catch (GatewayException e) {
       return false;
     }

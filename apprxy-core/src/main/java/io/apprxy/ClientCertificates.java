@@ -325,8 +325,11 @@ public final class ClientCertificates {
     /**
      * Who a verified certificate is, or null if it is nobody's; for applications that take the
      * certificate alone. Called by many requests at once, on I/O threads: thread-safe, and never
-     * blocking. Default: issuer and subject are those of the certificate; {@code
-     * preferred_username} is its common name, {@code email} its alternative name of that kind.
+     * blocking. It is asked again while a request is open, and one that is nobody's by then is
+     * broken off: so an account that is disabled is shut out here, since ending the sessions of its
+     * user does not reach who proves themselves anew with each connection. Default: issuer and
+     * subject are those of the certificate; {@code preferred_username} is its common name, {@code
+     * email} its alternative name of that kind.
      */
     public Builder identity(Function<X509Certificate, @Nullable Identity> map) {
       mapping = Objects.requireNonNull(map, "map");

@@ -7,10 +7,18 @@ import io.apprxy.Application.ClientCertificate;
 import io.apprxy.TestAuthority.Owned;
 import io.apprxy.TestAuthority.Validity;
 import io.undertow.Undertow;
+import io.undertow.io.IoCallback;
+import io.undertow.io.Sender;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.Headers;
+import io.undertow.util.SameThreadExecutor;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +35,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SNIHostName;
 import javax.net.ssl.SSLContext;
@@ -89,9 +98,15 @@ class MutualTlsIT {
             .setHandler(
                 exchange -> {
                   ORIGIN_REQUESTS.incrementAndGet();
-                  exchange
-                      .getResponseSender()
-                      .send("user " + exchange.getRequestHeaders().getFirst("X-User"));
+                  String user = "user " + exchange.getRequestHeaders().getFirst("X-User");
+                  if (exchange.getRequestPath().equals("/stream")) {
+                    exchange.getResponseHeaders().put(Headers.TRANSFER_ENCODING, "chunked");
+                    exchange.dispatch( // or it would end when this handler returns
+                        SameThreadExecutor.INSTANCE,
+                        () -> exchange.getResponseSender().send(user, new NeverEnds()));
+                  } else {
+                    exchange.getResponseSender().send(user);
+                  }
                 })
             .build();
     origin.start();
@@ -162,7 +177,55 @@ class MutualTlsIT {
     return context;
   }
 
+  private static final class NeverEnds implements IoCallback {
+    @Override
+    public void onComplete(HttpServerExchange exchange, Sender sender) {}
+
+    @Override
+    public void onException(HttpServerExchange exchange, Sender sender, IOException exception) {
+      exchange.endExchange();
+    }
+  }
+
   // ---- a client
+
+  /** An open request, whose answer has begun. */
+  private static SSLSocket stream(int port, String host, Owned certificate, String headers)
+      throws Exception {
+    Socket plain = new Socket(InetAddress.getLoopbackAddress(), port);
+    SSLSocket socket =
+        (SSLSocket)
+            context(certificate, new AtomicBoolean())
+                .getSocketFactory()
+                .createSocket(plain, "x", 1, true);
+    socket.setSoTimeout(20_000);
+    SSLParameters parameters = socket.getSSLParameters();
+    parameters.setServerNames(List.of(new SNIHostName(host)));
+    socket.setSSLParameters(parameters);
+    socket
+        .getOutputStream()
+        .write(
+            ("GET /stream HTTP/1.1\r\nHost: " + host + "\r\n" + headers + "\r\n")
+                .getBytes(StandardCharsets.ISO_8859_1));
+    StringBuilder begun = new StringBuilder();
+    while (begun.indexOf("user ") < 0) {
+      int octet = socket.getInputStream().read();
+      assertThat(octet).as("the end, after: " + begun).isNotNegative();
+      begun.append((char) octet);
+    }
+    return socket;
+  }
+
+  /** Waits until it ends, in whatever way; 20 seconds at most. */
+  private static void assertBrokenOff(SSLSocket stream) throws IOException {
+    try {
+      stream.getInputStream().transferTo(OutputStream.nullOutputStream());
+    } catch (SocketTimeoutException e) {
+      throw new AssertionError("the request is still open", e);
+    } catch (IOException e) {
+      assertThat(e).as("a connection that was reset").isNotNull();
+    }
+  }
 
   private static String get(String serverName, String host, Owned certificate, String headers)
       throws Exception {
@@ -454,6 +517,56 @@ class MutualTlsIT {
     Files.setLastModifiedTime(revocations, FileTime.from(Instant.now().plusSeconds(9)));
     CLOCK.ahead = CLOCK.ahead.plusSeconds(10);
     assertRefused("APX-219", get("cert.test", dave));
+  }
+
+  @Test
+  void openRequest_isBrokenOff_whenItsCertificateIsRevoked() throws Exception {
+    Owned erin = USERS.client("erin");
+    try (SSLSocket stream = stream(gateway.port(), "both.test", erin, "Session: erin\r\n")) {
+      USERS.revoke(revocations, BOB.certificate(), erin.certificate());
+      Files.setLastModifiedTime(revocations, FileTime.from(Instant.now().plusSeconds(30)));
+      CLOCK.ahead = CLOCK.ahead.plusSeconds(10);
+
+      assertBrokenOff(stream);
+    }
+  }
+
+  @Test
+  void openRequest_isBrokenOff_whenItsCertificateIsNobodysAnyMore() throws Exception {
+    AtomicReference<Identity> owner =
+        new AtomicReference<>(
+            new Identity(
+                "https://issuer.test",
+                "alice",
+                "s",
+                Instant.EPOCH,
+                Map.of("preferred_username", "alice")));
+    try (Gateway mapping =
+        Gateway.builder()
+            .host("127.0.0.1")
+            .port(0)
+            .tls(serving(SERVERS.server("cert.test")))
+            .clientCertificates(
+                ClientCertificates.builder()
+                    .keys(SERVERS.server("cert.test").managers())
+                    .trust(USERS.certificate)
+                    .identity(certificate -> owner.get())
+                    .build())
+            .accessPolicy(exchange -> Verdict.proceed())
+            .signOn(
+                (request, identity, application) -> {
+                  request.set("X-User", identity.name());
+                  return Verdict.proceed();
+                })
+            .publish(application("cert", ClientCertificate.IDENTITY))
+            .build()
+            .start()) {
+      try (SSLSocket stream = stream(mapping.port(), "cert.test", ALICE, "")) {
+        owner.set(null);
+
+        assertBrokenOff(stream);
+      }
+    }
   }
 
   // ---- by which connection
