@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystems;
@@ -18,6 +19,7 @@ import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
@@ -30,6 +32,10 @@ final class DemoSetup {
   private static final boolean POSIX =
       FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
   private static final SecureRandom RANDOM = new SecureRandom();
+
+  private static final int LOWEST_PORT = 20_000;
+  private static final int PORTS = 12_000;
+  private static final AtomicInteger NEXT_PORT = new AtomicInteger(RANDOM.nextInt());
 
   private DemoSetup() {}
 
@@ -124,15 +130,23 @@ final class DemoSetup {
 
   /**
    * The port, or a free one instead of 0, where the number has to be known before the server
-   * starts.
+   * starts. It is none that a system hands out to whoever asks for any, or to a client for its end
+   * of a connection (RFC 6335 §6; Linux begins at 32,768), so nobody gets it in between.
    */
   static int portOrFree(int port) throws IOException {
     if (port != 0) {
       return port;
     }
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
+    for (int tries = 0; tries < 1_000; tries++) {
+      int free = LOWEST_PORT + Math.floorMod(NEXT_PORT.getAndIncrement(), PORTS);
+      try (ServerSocket socket = new ServerSocket()) {
+        socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), free));
+        return free;
+      } catch (BindException inUse) {
+        // the next one, then
+      }
     }
+    throw new IOException("no port is free from " + LOWEST_PORT + " on");
   }
 
   /** Runs a command; a failure that its user can mend is told in a line. */
