@@ -27,7 +27,9 @@ public final class Admission {
   /** Finds out who the request is made for. */
   public Verdict authenticate(Exchange exchange) {
     boolean known = exchange.identity() != null; // by a certificate
-    return preAuthentication == null || exchange.passesThrough() || known
+    return preAuthentication == null
+            || exchange.passesThrough()
+            || (known && !exchange.isReserved())
         ? Verdict.proceed()
         : preAuthentication.authenticate(exchange);
   }

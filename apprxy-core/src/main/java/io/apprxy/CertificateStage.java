@@ -43,8 +43,10 @@ final class CertificateStage {
           ErrorCode.CLIENT_CERTIFICATE_REQUIRED, "the client sent no certificate");
     }
     counting.verify(chain);
-    if (wanted == Application.ClientCertificate.IDENTITY && !exchange.isReserved()) {
-      refuseOtherSites(exchange);
+    if (wanted == Application.ClientCertificate.IDENTITY) {
+      if (!exchange.isReserved()) { // pages of the gateway see to that themselves
+        refuseOtherSites(exchange);
+      }
       Identity identity = counting.identify(chain);
       exchange.identify(identity, () -> isStill(identity, counting, chain));
     } else {

@@ -3,7 +3,8 @@ package io.apprxy;
 /**
  * The stage that finds out who a request is made for: from a session, from a token, or by sending
  * the user to sign in. It also answers the reserved paths ({@link Exchange#isReserved()}) that it
- * needs, such as the callback of a sign-in.
+ * needs, such as the callback of a sign-in; whose those of an application are that takes the
+ * client's certificate for an identity is known already.
  *
  * <p>Called on an I/O thread by many requests at once: thread-safe, and never blocking; what has to
  * wait answers {@link Verdict#later}. Not called for requests that pass through ({@link

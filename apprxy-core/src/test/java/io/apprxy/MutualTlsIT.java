@@ -123,7 +123,7 @@ class MutualTlsIT {
                     .clock(CLOCK)
                     .build())
             .preAuthentication(MutualTlsIT::signIn)
-            .accessPolicy(exchange -> Verdict.proceed())
+            .accessPolicy(new AllWithAPage())
             .signOn(
                 (request, identity, application) -> {
                   request.set("X-User", identity.name());
@@ -159,9 +159,26 @@ class MutualTlsIT {
         .build();
   }
 
+  /** Whose page it is, as where terms of use are accepted. */
+  private static final class AllWithAPage implements AccessPolicy {
+    @Override
+    public Verdict authorize(Exchange exchange) {
+      return Verdict.proceed();
+    }
+
+    @Override
+    public Verdict page(Exchange exchange) {
+      return Verdict.answer(
+          Response.of(200, "text/plain", "page of " + exchange.identity().name()));
+    }
+  }
+
   /** Somebody whose request has the header {@code Session}. */
   private static Verdict signIn(Exchange exchange) {
     String user = exchange.header("Session");
+    if (exchange.identity() != null) {
+      return Verdict.proceed();
+    }
     if (user == null) {
       throw new GatewayException(ErrorCode.SIGN_IN_REQUIRED, "nobody");
     }
@@ -461,6 +478,19 @@ class MutualTlsIT {
     assertThat(get("both.test", "both.test", ALICE, "Session: carol\r\n"))
         .startsWith("HTTP/1.1 200")
         .endsWith("user carol");
+  }
+
+  @Test
+  void pageOfTheGateway_knowsWhoseTheCertificateIs() throws Exception {
+    String page =
+        send(
+            context(ALICE, new AtomicBoolean()),
+            "cert.test",
+            "cert.test",
+            "/.apprxy/page",
+            "Session: carol\r\n");
+
+    assertThat(page).startsWith("HTTP/1.1 200").endsWith("page of alice");
   }
 
   @Test

@@ -218,7 +218,9 @@ public final class OidcPreAuthentication implements PreAuthentication {
       case USER ->
           only(exchange, "GET", "HEAD") ? Verdict.answer(user(exchange)) : notAllowed("GET, HEAD");
       case TERMS -> {
-        sessions.identify(exchange, identity -> providers.of(identity, exchange) != null);
+        if (exchange.identity() == null) {
+          sessions.identify(exchange, identity -> providers.of(identity, exchange) != null);
+        }
         yield Verdict.proceed(); // the policy answers
       }
       default ->
@@ -236,7 +238,8 @@ public final class OidcPreAuthentication implements PreAuthentication {
   }
 
   private Response user(Exchange exchange) {
-    Identity identity = anybody(exchange);
+    Identity byCertificate = exchange.identity();
+    Identity identity = byCertificate == null ? anybody(exchange) : byCertificate;
     return identity == null ? Pages.signInRequired(exchange, Wish.of("/")) : Pages.user(identity);
   }
 

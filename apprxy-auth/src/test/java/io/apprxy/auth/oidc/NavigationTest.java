@@ -3,7 +3,11 @@ package io.apprxy.auth.oidc;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.apprxy.Application;
+import io.apprxy.Identity;
+import io.apprxy.Verdict;
+import io.apprxy.auth.TestExchange;
 import io.apprxy.auth.oidc.TestBrowser.Page;
+import java.time.Instant;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -195,5 +199,21 @@ class NavigationTest extends OidcTest {
   @Test
   void userPage_withoutSession_is401() throws Exception {
     assertThat(browser.open("/.apprxy/user").response().status()).isEqualTo(401);
+  }
+
+  @Test
+  void userPage_tellsWhoseTheCertificateIs_whateverTheSession() throws Exception {
+    browser.signIn(provider, "/");
+    TestExchange exchange =
+        new TestExchange(
+            "wiki.example", "GET", "/.apprxy/user", Map.of(), browser.cookies, TestBrowser.WIKI);
+    exchange.identify(
+        new Identity(
+            "CN=users", "CN=grace", "s", Instant.EPOCH, Map.of("preferred_username", "grace")));
+
+    Verdict.Answer answer = (Verdict.Answer) gateway.authenticate(exchange);
+
+    assertThat(new JsonMapper().readTree(answer.response().body()).get("name").asString())
+        .isEqualTo("grace");
   }
 }
