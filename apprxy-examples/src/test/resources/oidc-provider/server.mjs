@@ -32,12 +32,17 @@ const port = server.address().port;
 
 const provider = new Provider(`https://127.0.0.1:${port}`, {
   clients: [
-    client('gateway-basic', 'client_secret_basic', secret('gateway-basic')),
+    client('gateway-basic', 'client_secret_basic', {
+      ...secret('gateway-basic'),
+      backchannel_logout_uri: settings.backChannel,
+      backchannel_logout_session_required: true,
+    }),
     client('gateway-post', 'client_secret_post', secret('gateway-post')),
     client('gateway-key', 'private_key_jwt', { jwks: settings.jwks, token_endpoint_auth_signing_alg: 'PS256' }),
     client('gateway-tls', 'tls_client_auth', { tls_client_auth_subject_dn: 'CN=gateway' }),
   ],
   cookies: { keys: [settings.passphrase] },
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // without its guard against loopback addresses
   claims: {
     openid: ['sub', 'groups'],
     profile: ['name', 'preferred_username'],
@@ -48,6 +53,7 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
   pkce: { required: () => true },
   features: {
     devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
     claimsParameter: { enabled: true },
     requestObjects: { enabled: true },
     revocation: { enabled: true },
@@ -83,9 +89,10 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
     await grant.save();
     return grant;
   },
-  ttl: { AccessToken: settings.accessTokenSeconds, IdToken: 300, Session: 3600, Grant: 3600, Interaction: 600, RefreshToken: 3600 },
+  ttl: { AccessToken: 300, IdToken: 300, Session: 3600, Grant: 3600, Interaction: 600, RefreshToken: 3600 },
 });
 provider.on('server_error', (ctx, error) => console.error(error));
+provider.on('backchannel.error', (ctx, error) => console.error(error));
 for (const event of ['authorization.error', 'grant.error', 'pushed_authorization_request.error']) {
   provider.on(event, (ctx, error) => console.error(event, error.message, error.error_description ?? '', error.error_detail ?? ''));
 }

@@ -243,6 +243,16 @@ final class Keycloak implements AutoCloseable {
     admin("PUT", "/clients/" + client.get("id").asString(), JSON.writeValueAsString(client));
   }
 
+  /** Has browsers load this page when users log out (OpenID Connect Front-Channel Logout). */
+  void logOutByBrowser(String clientId, URI frontChannel) throws IOException, InterruptedException {
+    ObjectNode client = (ObjectNode) admin("GET", "/clients?clientId=" + clientId, null).get(0);
+    client.put("frontchannelLogout", true);
+    ObjectNode attributes = client.withObject("/attributes");
+    attributes.put("frontchannel.logout.url", frontChannel.toString());
+    attributes.put("frontchannel.logout.session.required", "true");
+    admin("PUT", "/clients/" + client.get("id").asString(), JSON.writeValueAsString(client));
+  }
+
   /** Ends all sessions of a user, as an administrator does. */
   void logOut(String user) throws IOException, InterruptedException {
     String id =

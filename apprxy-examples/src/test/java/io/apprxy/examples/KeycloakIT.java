@@ -159,6 +159,38 @@ class KeycloakIT {
     assertThat(form(browser.open(url))).as("the page that asks for a password").isNotNull();
   }
 
+  /** By frames of the page that Keycloak shows after the logout: a browser loads them. */
+  @Test
+  void logoutAtTheProvider_endsTheSession_byWayOfTheBrowser(Keycloak keycloak) throws Exception {
+    start(keycloak, "gateway-front");
+    keycloak.logOutByBrowser("gateway-front", url.resolve("/.apprxy/frontchannel-logout"));
+    DemoBrowser browser = browser(keycloak);
+    signIn(browser, url, "alice", "wonderland");
+    HttpResponse<String> asked =
+        browser.open(URI.create(keycloak.issuer() + "/protocol/openid-connect/logout"));
+    HttpResponse<String> done =
+        browser.post(
+            asked.uri().resolve(first("<form[^>]* action=\"([^\"]+)\"", asked)),
+            Map.of("session_code", first("name=\"session_code\" value=\"([^\"]+)\"", asked)));
+    String frame = first("<iframe[^>]* src=\"([^\"]+)\"", done);
+    assertThat(browser.open(url.resolve("/.apprxy/user")).statusCode()).isEqualTo(200);
+
+    HttpResponse<String> framed = browser.open(URI.create(frame));
+
+    assertThat(framed.statusCode()).isEqualTo(200);
+    assertThat(framed.headers().firstValue("Content-Security-Policy"))
+        .hasValueSatisfying(
+            policy -> assertThat(policy).contains("frame-ancestors https://127.0.0.1"));
+    assertThat(browser.open(url.resolve("/.apprxy/user")).statusCode()).isEqualTo(401);
+    assertThat(form(browser.open(url))).as("the page that asks for a password").isNotNull();
+  }
+
+  private static String first(String pattern, HttpResponse<String> page) {
+    Matcher found = Pattern.compile(pattern).matcher(page.body());
+    assertThat(found.find()).as("%s in %s", pattern, page.body()).isTrue();
+    return found.group(1).replace("&amp;", "&");
+  }
+
   private void openWithWebSockets(Keycloak keycloak, URI backChannel) throws Exception {
     Undertow origin =
         Undertow.builder()

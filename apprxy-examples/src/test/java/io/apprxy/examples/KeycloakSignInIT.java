@@ -1,5 +1,6 @@
 package io.apprxy.examples;
 
+import java.net.URI;
 import java.security.cert.X509Certificate;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -13,7 +14,8 @@ class KeycloakSignInIT extends SignInTests {
   }
 
   @Override
-  String startProvider(String gateway) {
+  String startProvider(String gateway, URI backChannel) throws Exception {
+    keycloak.logOutBy("gateway-basic", backChannel);
     return keycloak.issuer();
   }
 

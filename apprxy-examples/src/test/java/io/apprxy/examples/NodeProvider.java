@@ -3,6 +3,7 @@ package io.apprxy.examples;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,8 +31,8 @@ final class NodeProvider implements AutoCloseable {
     this.port = port;
   }
 
-  /** Starts one whose clients may come back to this gateway. */
-  static NodeProvider start(String gateway, String providerName, int accessTokenSeconds)
+  /** Starts one whose clients may come back to this gateway, and are told of logouts. */
+  static NodeProvider start(String gateway, String providerName, URI backChannel)
       throws IOException, GeneralSecurityException, InterruptedException {
     install();
     Path keyStore = Files.createTempDirectory(HOME, "run").resolve("server.p12").toAbsolutePath();
@@ -51,7 +52,7 @@ final class NodeProvider implements AutoCloseable {
                     "postLogoutRedirectUris", List.of(gateway + ".apprxy/signed-out"),
                     "jwks", JSON.readTree(TestClient.shared().jwks()),
                     "fingerprint", TestClient.shared().fingerprint(),
-                    "accessTokenSeconds", accessTokenSeconds)));
+                    "backChannel", backChannel.toString())));
     Process process = command.start();
     BufferedReader out = process.inputReader(StandardCharsets.UTF_8);
     String port = out.readLine();

@@ -1,5 +1,6 @@
 package io.apprxy.examples;
 
+import java.net.URI;
 import java.security.cert.X509Certificate;
 import org.junit.jupiter.api.AfterAll;
 
@@ -8,8 +9,8 @@ class NodeProviderSignInIT extends SignInTests {
   private NodeProvider provider;
 
   @Override
-  String startProvider(String gateway) throws Exception {
-    provider = NodeProvider.start(gateway, NAME, 300);
+  String startProvider(String gateway, URI backChannel) throws Exception {
+    provider = NodeProvider.start(gateway, NAME, backChannel);
     return provider.issuer();
   }
 

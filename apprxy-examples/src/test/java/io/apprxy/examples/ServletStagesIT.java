@@ -307,6 +307,18 @@ class ServletStagesIT {
         .doesNotContainIgnoringCase("mallory", "x-user", "x_user");
   }
 
+  /** It passes by its method: no framework behind the filter is to take it for another. */
+  @ParameterizedTest
+  @EnumSource
+  void whatPassesThrough_hasNoOtherMethod_forFrameworks(ServletContainer container)
+      throws Exception {
+    start(container, IDENTIFY, ALLOW);
+    assertThat(client.get("/open/page", "X-HTTP-Method-Override: DELETE\nX-Plain: 1\n"))
+        .startsWith("HTTP/1.1 200")
+        .containsIgnoringCase("header x-plain: 1")
+        .doesNotContainIgnoringCase("override", "DELETE");
+  }
+
   @ParameterizedTest
   @EnumSource
   void clientAddress_isThePeers_orWhatATrustedProxySays(ServletContainer container)

@@ -11,10 +11,13 @@ import io.apprxy.auth.oidc.OidcPreAuthentication;
 import io.apprxy.auth.oidc.OidcProvider;
 import io.apprxy.auth.policy.AssignmentPolicy;
 import io.apprxy.auth.sso.HeaderSignOn;
+import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
 import java.net.URI;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.security.cert.X509Certificate;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -29,6 +32,8 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What holds with every provider that we did not write: the same tests for each. Browser, gateway,
@@ -42,10 +47,15 @@ abstract class SignInTests {
   private final Deque<AutoCloseable> running = new ArrayDeque<>();
   private DemoCertificates certificates;
   private URI url;
+  private URI backChannel;
   private String issuer;
 
-  /** Starts the provider, for a gateway at this address; tells its issuer. */
-  abstract String startProvider(String gateway) throws Exception;
+  /**
+   * Starts the provider, for a gateway at this address; tells its issuer.
+   *
+   * @param backChannel where {@code gateway-basic} is told when users log out
+   */
+  abstract String startProvider(String gateway, URI backChannel) throws Exception;
 
   abstract X509Certificate providerCertificate();
 
@@ -53,7 +63,8 @@ abstract class SignInTests {
   void prepare(@TempDir Path directory) throws Exception {
     certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
     url = URI.create("https://localhost:" + DemoSetup.portOrFree(0) + "/");
-    issuer = startProvider(url.toString());
+    backChannel = URI.create("http://127.0.0.1:" + DemoSetup.portOrFree(0) + "/");
+    issuer = startProvider(url.toString(), backChannel.resolve("/.apprxy/backchannel-logout"));
   }
 
   @AfterEach
@@ -141,6 +152,31 @@ abstract class SignInTests {
     assertThat(form(browser.open(url))).as("asked for the password").isNotNull();
   }
 
+  /** At its own page: the gateway is told by the provider, and by nobody else. */
+  @Test
+  void logoutAtTheProvider_endsTheSession() throws Exception {
+    start("gateway-basic", client -> client);
+    DemoBrowser browser = browser();
+    signIn(browser, url, "wonderland");
+    JsonNode provider =
+        new JsonMapper()
+            .readTree(
+                browser.open(URI.create(issuer + "/.well-known/openid-configuration")).body());
+    DemoBrowser another = browser();
+    signIn(another, url, "wonderland");
+
+    HttpResponse<String> asked =
+        browser.open(URI.create(provider.get("end_session_endpoint").asString()));
+    browser.post(form(asked), fields(asked));
+
+    Instant end = Instant.now().plusSeconds(30);
+    while (browser.open(url.resolve("/.apprxy/user")).statusCode() != 401) {
+      assertThat(Instant.now()).as("told within half a minute").isBefore(end);
+    }
+    assertThat(form(browser.open(url))).as("the page that asks for a password").isNotNull();
+    assertGreeted(another.open(url));
+  }
+
   @Test
   void userPage_tellsWhoIsSignedIn() throws Exception {
     start("gateway-basic", client -> client);
@@ -188,7 +224,7 @@ abstract class SignInTests {
   private void start(String name, OidcClient client) throws Exception {
     DemoApplication origin = opened(DemoApplication.start(0));
     AssignmentPolicy assigned = new AssignmentPolicy();
-    opened(
+    Gateway gateway =
         Gateway.builder()
             .host("127.0.0.1")
             .port(url.getPort())
@@ -223,8 +259,22 @@ abstract class SignInTests {
                     .assignGroups("staff")
                     .headerSignOn(DemoApplication.IDENTITY_HEADERS)
                     .build())
-            .build()
-            .start());
+            .publish(
+                Application.builder("back-channel")
+                    .externalUrl(backChannel.toString())
+                    .internalUrl(origin.url().resolve("/").toString())
+                    .passthrough()
+                    .build())
+            .build();
+    opened(gateway.start());
+    Undertow plain =
+        Undertow.builder()
+            .addHttpListener(backChannel.getPort(), "127.0.0.1")
+            .setServerOption(UndertowOptions.DECODE_URL, false)
+            .setHandler(gateway.handler())
+            .build();
+    plain.start();
+    running.push(plain::stop);
   }
 
   private <T extends AutoCloseable> T opened(T server) {
