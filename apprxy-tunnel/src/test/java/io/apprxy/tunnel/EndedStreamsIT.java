@@ -166,6 +166,27 @@ class EndedStreamsIT {
     }
   }
 
+  /** The client gives no window for more than the first 64 KiB. */
+  @ParameterizedTest
+  @EnumSource
+  void downloadOfHttp2_isReset_alsoIfTheClientTakesNothing(Way way) throws Exception {
+    try (ServerSocket origin = listen()) {
+      Chain chain = chain(origin, way);
+      try (RawHttp2 client = new RawHttp2(chain.tls.client(), chain.tlsPort, "app.test")) {
+        int alice = client.request("/file", Map.of("x-test-user", "alice"));
+        Socket asked = accept(origin);
+        write(asked, "HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n");
+        Thread sender = sendWithoutEnd(asked);
+        awaitData(client, alice, "x".repeat(60_000));
+
+        chain.ended.add("alice");
+
+        assertThat(client.await(RawHttp2.RST_STREAM).stream()).isEqualTo(alice);
+        sender.join();
+      }
+    }
+  }
+
   @ParameterizedTest
   @EnumSource
   void requestOfHttp2ThatIsNotAnsweredYet_isAnsweredWithTheCode(Way way) throws Exception {

@@ -195,6 +195,18 @@ class AccessTokensTest extends OidcTest {
     assertThat(client.bearer(token).identity()).isNotNull();
   }
 
+  /** Nobody is told that a good token is bad: clients would throw it away. */
+  @Test
+  void tokenWhoseKeysCannotBeHad_isForLater() {
+    provider.keys = null;
+
+    Outcome outcome = client.bearer(token());
+
+    assertThat(outcome.error()).isEqualTo(PROVIDER_UNAVAILABLE);
+    assertThat(outcome.challenges()).isEmpty();
+    assertThat(outcome.exchange().identity()).isNull();
+  }
+
   @Test
   void tokensOfOtherAlgorithms_ofTheAllowList_areBelieved() throws Exception {
     JWSHeader ec = new JWSHeader.Builder(JWSAlgorithm.ES256).type(AT_JWT).keyID("ec").build();

@@ -14,6 +14,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sessions that go on only while the provider lets them. */
 class RefreshTokensTest extends OidcTest {
@@ -91,6 +93,37 @@ class RefreshTokensTest extends OidcTest {
     assertThat(page.header("Location")).isEqualTo("https://wiki.example/page?a=b");
     assertThat(browser.open("/page?a=b").header("Location")).startsWith(provider.issuer());
     assertThat(at(other).open("/").reachedApplication()).isFalse();
+    assertThat(provider.refreshes).hasValue(1);
+  }
+
+  /** OpenID Connect Core §3.1.2.6, as Entra ID says it when a policy of its own demands more. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "invalid_grant",
+        "access_denied",
+        "login_required",
+        "interaction_required",
+        "consent_required"
+      })
+  void sessionThatNeedsTheUserAgain_ends(String error) throws Exception {
+    provider.refreshTokens.clear();
+    provider.refreshError = error;
+    clock.advance(Duration.ofMinutes(6));
+
+    assertThat(browser.open("/").reachedApplication()).isFalse();
+    assertThat(browser.open("/").header("Location")).startsWith(provider.issuer());
+  }
+
+  /** The gateway's own fault, or the provider's, is none of the user's. */
+  @ParameterizedTest
+  @ValueSource(strings = {"invalid_client", "invalid_request", "temporarily_unavailable", "x"})
+  void refreshThatFailsForAnotherReason_endsNoSession(String error) throws Exception {
+    provider.refreshTokens.clear();
+    provider.refreshError = error;
+    clock.advance(Duration.ofMinutes(6));
+
+    assertThat(browser.open("/").reachedApplication()).isTrue();
     assertThat(provider.refreshes).hasValue(1);
   }
 

@@ -17,6 +17,7 @@ import io.apprxy.auth.session.SessionKeys;
 import io.apprxy.auth.session.Sessions;
 import io.apprxy.cluster.SharedState;
 import io.apprxy.observe.SignInEvent;
+import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,7 +25,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -45,7 +49,8 @@ class SecurityEventsTest extends OidcTest {
   private static final String BEARER = "b3arer-of-the-transmitter";
 
   private final SessionKeys keys = SessionKeys.generate();
-  private final SharedState state = SharedState.inMemory();
+  private final AtomicBoolean reachable = new AtomicBoolean(true);
+  private final SharedState state = reachableWhile(reachable, SharedState.inMemory());
   private final List<SignInEvent> events = new ArrayList<>();
 
   @Override
@@ -360,6 +365,37 @@ class SecurityEventsTest extends OidcTest {
     assertSignedOut();
   }
 
+  /** RFC 8935 §2.4 has no code for that: the transmitter sends it again, and then it counts. */
+  @Test
+  void eventWhoseSignatureCannotBeVerified_isForLater() throws Exception {
+    String token = token(claims -> {});
+    provider.keys = null;
+
+    Response later = push(token);
+
+    assertThat(later.status()).isEqualTo(503);
+    assertThat(later.headers()).contains(new Response.Header("Retry-After", "5"));
+    assertSignedIn();
+    provider.keys = List.of(TestProvider.RSA);
+    clock.advance(Duration.ofSeconds(31));
+    gateway = gateway().build(); // by another node, which has not asked for keys
+    browser = withSameCookies();
+    assertThat(push(token).status()).isEqualTo(202);
+    assertSignedOut();
+  }
+
+  @Test
+  void eventThatCouldNotBeCarriedOut_isForLater_andThenCounts() throws Exception {
+    String token = token(claims -> {});
+    reachable.set(false);
+    assertThat(push(token).status()).isEqualTo(503);
+    reachable.set(true);
+
+    assertThat(push(token).status()).isEqualTo(202);
+
+    assertSignedOut();
+  }
+
   @Test
   void gatewayWithoutTransmitters_hasNoSuchPage() throws Exception {
     gateway = super.gateway().build();
@@ -421,6 +457,17 @@ class SecurityEventsTest extends OidcTest {
   }
 
   // ---- parts
+
+  private static SharedState reachableWhile(AtomicBoolean reachable, SharedState state) {
+    return (SharedState)
+        Proxy.newProxyInstance(
+            SharedState.class.getClassLoader(),
+            new Class<?>[] {SharedState.class},
+            (proxy, method, arguments) ->
+                reachable.get() || method.getReturnType() != CompletionStage.class
+                    ? method.invoke(state, arguments)
+                    : CompletableFuture.failedFuture(new IllegalStateException("unreachable")));
+  }
 
   private Map<String, Object> claims() {
     Map<String, Object> claims = new HashMap<>();

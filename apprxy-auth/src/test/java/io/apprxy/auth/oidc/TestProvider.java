@@ -89,6 +89,7 @@ final class TestProvider implements AutoCloseable {
   final AtomicInteger refreshes = new AtomicInteger();
   final Set<String> refreshTokens = ConcurrentHashMap.newKeySet();
   volatile Runnable beforeRefresh = () -> {};
+  volatile String refreshError = "invalid_grant";
   final AtomicInteger pushes = new AtomicInteger();
   volatile String pushError;
 
@@ -283,7 +284,7 @@ final class TestProvider implements AutoCloseable {
       return;
     }
     if (!refreshTokens.remove(token)) {
-      answer(exchange, 400, "{\"error\":\"invalid_grant\"}");
+      answer(exchange, 400, "{\"error\":\"" + refreshError + "\"}");
       return;
     }
     answer(
