@@ -39,6 +39,14 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
     }),
     client('gateway-post', 'client_secret_post', secret('gateway-post')),
     client('gateway-key', 'private_key_jwt', { jwks: settings.jwks, token_endpoint_auth_signing_alg: 'PS256' }),
+    {
+      client_id: 'native',
+      application_type: 'native',
+      token_endpoint_auth_method: 'none',
+      redirect_uris: ['http://127.0.0.1/done'], // with any port: RFC 8252 §7.3
+      response_types: ['code'],
+      grant_types: ['authorization_code'],
+    },
     client('gateway-tls', 'tls_client_auth', { tls_client_auth_subject_dn: 'CN=gateway' }),
   ],
   cookies: { keys: [settings.passphrase] },
@@ -49,13 +57,17 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
     email: ['email', 'email_verified'],
   },
   conformIdTokenClaims: false,
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth'],
+  clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth'],
   pkce: { required: () => true },
   features: {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     claimsParameter: { enabled: true },
     requestObjects: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (ctx, resource) => ({ audience: resource, scope: 'read', accessTokenFormat: 'jwt' }),
+    },
     revocation: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
@@ -72,7 +84,13 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
         property === 'tls_client_auth_subject_dn' && certificate(ctx)?.subject === expected,
     },
   },
-  acrValues: ['urn:test:pwd'],
+  acrValues: ['urn:test:pwd', 'urn:test:mfa'],
+  extraTokenClaims: (ctx, token) => ({
+    acr: ctx.oidc.entities.AuthorizationCode?.acr,
+    auth_time: ctx.oidc.entities.AuthorizationCode?.authTime,
+    preferred_username: token.accountId,
+    groups: users[token.accountId]?.groups,
+  }),
   interactions: { url: (ctx, interaction) => `/sign-in/${interaction.uid}` },
   issueRefreshToken: async () => true,
   findAccount: async (ctx, id) => ({
@@ -86,6 +104,7 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
     });
     grant.addOIDCScope('openid profile email offline_access');
     grant.addOIDCClaims(['acr', 'acrs', 'groups']);
+    if (ctx.oidc.params.resource) grant.addResourceScope(ctx.oidc.params.resource, 'read');
     await grant.save();
     return grant;
   },
@@ -112,11 +131,14 @@ server.on('request', async (request, response) => {
   const form = new URLSearchParams(request.method === 'POST' ? (await request.toArray()).join('') : '');
   const name = form.get('username');
   if (Object.hasOwn(users, name ?? '') && users[name].password === form.get('password')) {
-    await provider.interactionFinished(request, response, { login: { accountId: name, remember: true } });
+    await provider.interactionFinished(request, response, {
+      login: { accountId: name, remember: true, acr: form.get('code') === '123456' ? 'urn:test:mfa' : 'urn:test:pwd' },
+      consent: {}, // native clients have to ask for it
+    });
     return;
   }
   response.setHeader('Content-Type', 'text/html; charset=utf-8');
   response.end(`<html><body><form id="sign-in" method="post" action="${interaction[0]}">
-    <input name="username" autofocus><input name="password" type="password"><button>Sign in</button></form></body></html>`);
+    <input name="username" autofocus><input name="password" type="password"><input name="code"><button>Sign in</button></form></body></html>`);
 });
 console.log(port);

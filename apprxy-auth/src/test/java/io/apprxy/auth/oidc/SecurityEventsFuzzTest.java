@@ -61,11 +61,6 @@ class SecurityEventsFuzzTest {
                   .build())
           .build();
 
-  static {
-    // The gateway looks for its provider, which nothing in a request can change.
-    var unused = BugDetectors.allowNetworkConnections((host, port) -> port == 1);
-  }
-
   private static ECKey key() {
     try {
       return new ECKeyGenerator(Curve.P_256).keyID("k").generate();
@@ -150,6 +145,8 @@ class SecurityEventsFuzzTest {
   /** The provider is not there: whatever is said in its name cannot be found out. */
   @FuzzTest
   void logout_thatNobodySigned_isNotDone(byte[] input) throws Exception {
+    // The gateway looks for its provider, which nothing in a request can change.
+    var unused = BugDetectors.allowNetworkConnections((host, port) -> port == 1);
     TestExchange exchange =
         new TestExchange(
                 "app.test",
