@@ -405,9 +405,12 @@ public record Application(
    * @param headers header name to claim name: the origin gets the values of the claim, joined with
    *     a comma
    * @param signedAssertion what the gateway signs for the origin; null for nothing
+   * @param kerberos the ticket that the origin gets ({@code kerberosSignOnSettings}); null for none
    */
   public record SingleSignOn(
-      Map<String, String> headers, @Nullable SignedAssertion signedAssertion) {
+      Map<String, String> headers,
+      @Nullable SignedAssertion signedAssertion,
+      @Nullable KerberosDelegation kerberos) {
     public SingleSignOn {
       headers = Map.copyOf(Objects.requireNonNull(headers, "headers"));
     }
@@ -423,8 +426,102 @@ public record Application(
     }
 
     boolean isNone() {
-      return headers.isEmpty() && signedAssertion == null;
+      return headers.isEmpty() && signedAssertion == null && kerberos == null;
     }
+  }
+
+  /**
+   * Kerberos constrained delegation: the origin gets a ticket in the name of the user, in {@code
+   * Authorization: Negotiate} (RFC 4559) of every request. Immutable.
+   *
+   * @param servicePrincipalName the service that the origin is, such as {@code
+   *     HTTP/app.corp.example} or, in another realm, {@code HTTP/app.other.example@OTHER.EXAMPLE}
+   *     ({@code kerberosServicePrincipalName})
+   * @param loginIdentity who the user is in the realm ({@code kerberosSignOnMappingAttributeType}).
+   *     Default: {@link LoginIdentity#USER_PRINCIPAL_NAME}
+   * @param claim the claim that it is read from; null for the one of the login identity. Default:
+   *     null
+   * @param tokenForm what the ticket is wrapped in. Default: {@link TokenForm#SPNEGO}
+   */
+  public record KerberosDelegation(
+      String servicePrincipalName,
+      LoginIdentity loginIdentity,
+      @Nullable String claim,
+      TokenForm tokenForm) {
+    private static final Pattern SERVICE =
+        Pattern.compile("[A-Za-z0-9_-]+/[A-Za-z0-9.:_-]+(/[A-Za-z0-9.:_-]+)?(@[A-Za-z0-9._-]+)?");
+
+    /**
+     * A delegation.
+     *
+     * @throws IllegalArgumentException if the name is not that of a service, or the claim is blank
+     */
+    public KerberosDelegation {
+      Objects.requireNonNull(loginIdentity, "loginIdentity");
+      Objects.requireNonNull(tokenForm, "tokenForm");
+      if (!SERVICE.matcher(servicePrincipalName).matches()) {
+        throw new IllegalArgumentException(
+            "kerberos: servicePrincipalName must be service/host, with @REALM or without: "
+                + servicePrincipalName);
+      }
+      if (claim != null && claim.isBlank()) {
+        throw new IllegalArgumentException("kerberos: claim must not be blank");
+      }
+    }
+
+    /** To this service, with the defaults. */
+    public static KerberosDelegation to(String servicePrincipalName) {
+      return new KerberosDelegation(
+          servicePrincipalName, LoginIdentity.USER_PRINCIPAL_NAME, null, TokenForm.SPNEGO);
+    }
+
+    /** The same for users that are known in the realm by this. */
+    public KerberosDelegation as(LoginIdentity identity) {
+      return new KerberosDelegation(servicePrincipalName, identity, claim, tokenForm);
+    }
+
+    /** The same, read from this claim: one that users cannot change. */
+    public KerberosDelegation fromClaim(String name) {
+      return new KerberosDelegation(servicePrincipalName, loginIdentity, name, tokenForm);
+    }
+
+    /** The same in this form. */
+    public KerberosDelegation in(TokenForm form) {
+      return new KerberosDelegation(servicePrincipalName, loginIdentity, claim, form);
+    }
+
+    /** The claim that names the user. */
+    public String loginClaim() {
+      return claim == null ? loginIdentity.claim : claim;
+    }
+  }
+
+  /** Entra's delegated login identity ({@code kerberosSignOnMappingAttributeType}). */
+  public enum LoginIdentity {
+    /** {@code alice@corp.example} of the claim {@code upn}: what follows the @ is the realm. */
+    USER_PRINCIPAL_NAME("upn"),
+    /** The same of the claim {@code onpremisesuserprincipalname}. */
+    ON_PREMISES_USER_PRINCIPAL_NAME("onpremisesuserprincipalname"),
+    /** {@code alice} of that name, in the realm of the account that delegates. */
+    USER_PRINCIPAL_USERNAME("upn"),
+    /** {@code alice} of the on-premises name, in the realm of the account that delegates. */
+    ON_PREMISES_USER_PRINCIPAL_USERNAME("onpremisesuserprincipalname"),
+    /** The claim {@code onpremisessamaccountname}, in the realm of the account that delegates. */
+    ON_PREMISES_SAM_ACCOUNT_NAME("onpremisessamaccountname");
+
+    private final String claim;
+
+    LoginIdentity(String claim) {
+      this.claim = claim;
+    }
+  }
+
+  /** What a Kerberos ticket travels in. */
+  public enum TokenForm {
+    /** RFC 4178: what browsers send, and most servers expect. */
+    SPNEGO,
+    /** RFC 4121 alone, for servers that do not negotiate. */
+    KERBEROS
   }
 
   /**
@@ -730,6 +827,7 @@ public record Application(
     private boolean everyone;
     private Map<String, String> headers = Map.of();
     private @Nullable SignedAssertion signedAssertion;
+    private @Nullable KerberosDelegation kerberos;
     private Duration applicationServerTimeout = Duration.ofSeconds(85);
     private LoadBalancing loadBalancing = LoadBalancing.defaults();
     private boolean backendCertificateValidation = true;
@@ -855,6 +953,20 @@ public record Application(
     /** Has the gateway sign who the user is. Default: nothing is signed. */
     public Builder signedAssertion(SignedAssertion what) {
       signedAssertion = Objects.requireNonNull(what, "what");
+      return this;
+    }
+
+    /**
+     * Has the connector, or the gateway of a direct origin, sign users on to this service, by
+     * Kerberos with the defaults. Default: no ticket.
+     */
+    public Builder kerberosSignOn(String servicePrincipalName) {
+      return kerberosSignOn(KerberosDelegation.to(servicePrincipalName));
+    }
+
+    /** Has users signed on by Kerberos. Default: no ticket. */
+    public Builder kerberosSignOn(KerberosDelegation delegation) {
+      kerberos = Objects.requireNonNull(delegation, "delegation");
       return this;
     }
 
@@ -1029,7 +1141,7 @@ public record Application(
           originInstances,
           connectorGroups,
           new Assignments(users, groups, everyone),
-          new SingleSignOn(headers, signedAssertion),
+          new SingleSignOn(headers, signedAssertion, kerberos),
           applicationServerTimeout,
           loadBalancing,
           backendCertificateValidation,

@@ -66,6 +66,13 @@ final class ApplicationJson {
       lay(assertion, complete);
       ((ObjectNode) whole.path("singleSignOn")).set("signedAssertion", complete);
     }
+    if (whole.path("singleSignOn").path("kerberos") instanceof ObjectNode kerberos) {
+      ObjectNode complete =
+          MAPPER.valueToTree(Application.KerberosDelegation.to("HTTP/defaults.invalid"));
+      complete.remove("servicePrincipalName");
+      lay(kerberos, complete);
+      ((ObjectNode) whole.path("singleSignOn")).set("kerberos", complete);
+    }
     for (JsonNode instance : whole.path("originInstances")) {
       if (instance instanceof ObjectNode object && !object.has("weight")) {
         object.put("weight", 1);

@@ -208,6 +208,72 @@ public enum ErrorCode {
       "The application does not speak the protocol that is configured.",
       "The operator should set originProtocol to HTTP_1_1, or enable HTTP/2 at the origin."),
 
+  ORIGIN_REFUSED_SIGN_ON(
+      "APX-620",
+      502,
+      "The application does not accept who you are.",
+      "The operator should see that the application runs as the account that has its service principal name, and has that account's present key."),
+  ORIGIN_NOT_PROVEN(
+      "APX-621",
+      502,
+      "The application did not prove who it is.",
+      "The operator should see what answers at its address: it does not have the key of its service principal name."),
+  NO_LOGIN_IDENTITY(
+      "APX-622",
+      403,
+      "Your account has no name that the application knows.",
+      "The operator should have the identity provider send the claim that names users in the domain."),
+  KERBEROS_USER_UNKNOWN(
+      "APX-623",
+      403,
+      "The domain of the application does not know you.",
+      "The operator should compare the delegated login identity with the names of the domain."),
+  KERBEROS_USER_DISABLED(
+      "APX-624",
+      403,
+      "Your account in the domain of the application may not be used.",
+      "It is disabled, expired, or needs a new password: ask your administrator."),
+  KERBEROS_USER_NOT_DELEGATED(
+      "APX-625",
+      403,
+      "Your account may not be used by way of a gateway.",
+      "It is sensitive and cannot be delegated, or protected: use the application from within its network."),
+  KERBEROS_NO_PROTOCOL_TRANSITION(
+      "APX-626",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should let the service account delegate with any authentication protocol (TrustedToAuthForDelegation)."),
+  KERBEROS_NOT_ALLOWED_TO_DELEGATE(
+      "APX-627",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should add its service principal name to those that the service account may delegate to (msDS-AllowedToDelegateTo)."),
+  KERBEROS_SERVICE_UNKNOWN(
+      "APX-628",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should register its service principal name with the account that it runs as (setspn)."),
+  KERBEROS_CLOCK_SKEW(
+      "APX-629",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should set the clock of the connector by that of the domain: they differ by more than five minutes."),
+  KERBEROS_KEYTAB(
+      "APX-630",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should see that the service account is enabled, and export its keytab anew: it is missing, of another account, or has an old key."),
+  KERBEROS_ENCRYPTION_TYPE(
+      "APX-631",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should allow AES for the accounts in question (msDS-SupportedEncryptionTypes), and set their passwords anew."),
+  KDC_UNREACHABLE(
+      "APX-632",
+      503,
+      "The domain of the application cannot be reached.",
+      "Try again in a moment; the operator should check the domain controllers that krb5.conf names."),
+
   CERTIFICATE_REQUIRED(
       "APX-701",
       401,

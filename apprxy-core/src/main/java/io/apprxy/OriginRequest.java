@@ -1,5 +1,7 @@
 package io.apprxy;
 
+import java.util.function.Predicate;
+
 /** The headers of a request on their way to an origin. Not thread-safe; confined to one request. */
 public interface OriginRequest {
   /**
@@ -14,4 +16,15 @@ public interface OriginRequest {
 
   /** Removes every header of this name, in any spelling. */
   void remove(String name);
+
+  /**
+   * Has the origin's answer looked at, before any of it goes on: whether the origin takes the
+   * request for nobody's, so that it is to be signed on anew and sent once more. That is done once,
+   * and only for a request without a body; else it ends with {@link
+   * ErrorCode#ORIGIN_REFUSED_SIGN_ON}. Replaces what was set before.
+   *
+   * @param isRefused called on the request's I/O thread with the head of each answer; must not
+   *     block. What it throws refuses the answer
+   */
+  void onAnswer(Predicate<OriginAnswer> isRefused);
 }

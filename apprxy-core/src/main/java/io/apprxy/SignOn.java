@@ -1,5 +1,7 @@
 package io.apprxy;
 
+import java.util.function.Supplier;
+
 /**
  * The stage that puts an identity into the form that the origin wants. It runs where the origin is
  * reached from: in the gateway for direct origins, in the connector for the others.
@@ -17,6 +19,21 @@ public interface SignOn {
    * @param application the application, whose {@link Application#singleSignOn()} says how
    */
   Verdict signOn(OriginRequest request, Identity identity, Application application);
+
+  /** Signs the request on by this one, and then by the other: each does what it knows of. */
+  default SignOn then(SignOn other) {
+    return (request, identity, application) ->
+        after(
+            signOn(request, identity, application),
+            () -> other.signOn(request, identity, application));
+  }
+
+  private static Verdict after(Verdict first, Supplier<Verdict> then) {
+    if (first instanceof Verdict.Later later) {
+      return Verdict.later(later.outcome().thenApply(outcome -> after(outcome, then)));
+    }
+    return first instanceof Verdict.Proceed ? then.get() : first;
+  }
 
   /** Signs nobody on: the origin gets no identity. */
   static SignOn none() {

@@ -399,6 +399,11 @@ class ApplicationTest {
                     .inHeader("X-Who")
                     .forAudience("https://wiki")
                     .withClaims("email"))
+            .kerberosSignOn(
+                Application.KerberosDelegation.to("HTTP/wiki.corp.test@CORP.TEST")
+                    .as(Application.LoginIdentity.ON_PREMISES_SAM_ACCOUNT_NAME)
+                    .fromClaim("account")
+                    .in(Application.TokenForm.KERBEROS))
             .applicationServerTimeout(Duration.ofMillis(1_500))
             .persistentCookie(true)
             .translateHostHeader(false)
@@ -426,6 +431,29 @@ class ApplicationTest {
     assertThat(application.singleSignOn().signedAssertion())
         .isEqualTo(Application.SignedAssertion.defaults().forAudience("https://wiki"));
     assertThat(application.singleSignOn().headerNames()).containsExactly("X-Apprxy-Assertion");
+  }
+
+  @Test
+  void shortJsonOfKerberos_takesTheDefaults() {
+    Application application =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"everyone": true}, "singleSignOn": {"kerberos": {"servicePrincipalName": "HTTP/wiki.corp.test"}}}
+            """);
+
+    assertThat(application.singleSignOn().kerberos())
+        .isEqualTo(Application.KerberosDelegation.to("HTTP/wiki.corp.test"));
+    assertThat(application.singleSignOn().kerberos().loginClaim()).isEqualTo("upn");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"", "wiki.corp.test", "HTTP/", "HTTP/wiki corp", "HTTP/a@b@c", "HTTP/a\n"})
+  void nameThatIsNoService_isRefused(String name) {
+    assertThatThrownBy(() -> Application.KerberosDelegation.to(name))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("servicePrincipalName must be service/host");
   }
 
   @Test

@@ -8,6 +8,7 @@ import io.undertow.util.AttachmentKey;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
 import java.time.Duration;
+import java.util.concurrent.CompletionStage;
 import org.jspecify.annotations.Nullable;
 
 /** Streams one request to the next hop and its response back, both with back-pressure. */
@@ -64,6 +65,18 @@ public final class Forwarder {
 
     /** How long what was received may wait for a receiver that takes nothing. */
     Duration stallTimeout();
+
+    /**
+     * Whether the request is to be sent once more instead of passing this response on: null if not,
+     * else what completes with null when it may be sent, or with the reason why it may not. A
+     * {@link GatewayException} ends the request.
+     *
+     * @param repeatable whether it can be sent once more: it has no body
+     */
+    default @Nullable CompletionStage<@Nullable GatewayException> again(
+        ClientResponse response, boolean repeatable) {
+      return null;
+    }
 
     /**
      * The response has begun: copies its headers, as far as they may go to the client. A {@link

@@ -24,6 +24,7 @@ import io.undertow.util.Methods;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -406,6 +407,9 @@ final class Forwarding {
     progress();
     try {
       checkFraming(response, switched != null);
+      if (isRepeated(response)) {
+        return;
+      }
       plan.responseBegins(response, exchange.getResponseHeaders());
     } catch (ReportedFailure e) {
       if (e.isWorthAnotherAttempt()) {
@@ -426,6 +430,35 @@ final class Forwarding {
     } else {
       frameResponse(response.getResponseCode());
       respondWith(from.getResponseChannel(), exchange.getResponseChannel());
+    }
+  }
+
+  /** An answer that is not passed on says nothing against the endpoint that gave it. */
+  private boolean isRepeated(ClientResponse response) {
+    CompletionStage<@Nullable GatewayException> again;
+    try {
+      again = plan.again(response, !hasBody);
+    } catch (GatewayException e) {
+      blameless = true;
+      throw e;
+    }
+    if (again == null) {
+      return false;
+    }
+    Objects.requireNonNull(lease).answered(response.getResponseCode());
+    releaseBroken();
+    requestSent = false;
+    again.whenComplete((refusal, failed) -> onThread(() -> repeat(refusal, failed)));
+    return true;
+  }
+
+  private void repeat(@Nullable GatewayException refusal, @Nullable Throwable failed) {
+    if (failed != null) {
+      abort(new GatewayException(ErrorCode.INTERNAL, "a request could not be repeated", failed));
+    } else if (refusal != null) {
+      abort(refusal);
+    } else if (!ended) {
+      attempt();
     }
   }
 

@@ -30,6 +30,9 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.function.Predicate;
@@ -127,11 +130,7 @@ public final class LastHop implements AutoCloseable {
     Plan plan = new Plan(exchange, application, identity, target, events);
     Verdict verdict;
     try {
-      verdict =
-          identity == null
-              ? Verdict.proceed()
-              : signOn.signOn(
-                  new OriginHeaders(exchange.getRequestHeaders()), identity, application);
+      verdict = plan.signOn();
     } catch (RuntimeException e) {
       plan.failed(exchange, signOnFailed(e));
       return;
@@ -141,7 +140,12 @@ public final class LastHop implements AutoCloseable {
 
   private void follow(Verdict verdict, HttpServerExchange exchange, Plan plan) {
     if (verdict instanceof Verdict.Proceed) {
-      Forwarder.forward(exchange, plan);
+      GatewayException unsigned = plan.unsigned();
+      if (unsigned == null) {
+        Forwarder.forward(exchange, plan);
+      } else {
+        plan.failed(exchange, unsigned);
+      }
     } else if (verdict instanceof Verdict.Answer answer) {
       Responses.send(exchange, answer.response());
     } else if (verdict instanceof Verdict.Later later) {
@@ -165,9 +169,10 @@ public final class LastHop implements AutoCloseable {
   }
 
   private static GatewayException signOnFailed(Throwable e) {
-    return e instanceof GatewayException known
+    Throwable cause = e instanceof CompletionException && e.getCause() != null ? e.getCause() : e;
+    return cause instanceof GatewayException known
         ? known
-        : new GatewayException(ErrorCode.SIGN_ON_FAILED, "sign-on failed", e);
+        : new GatewayException(ErrorCode.SIGN_ON_FAILED, "sign-on failed", cause);
   }
 
   /** How the origin instances of an application are doing; empty before its first request. */
@@ -257,10 +262,13 @@ public final class LastHop implements AutoCloseable {
   private final class Plan implements Forwarder.Plan {
     private final HttpServerExchange exchange;
     private final Application application;
+    private final @Nullable Identity identity;
     private final Origin origin;
     private final RequestTarget target;
     private final Events events;
-    private final Selection<Instance> selection;
+    private final OriginHeaders signedOn;
+    private Selection<Instance> selection;
+    private boolean signedOnAgain;
     private @Nullable Instance serving;
     private OriginConnections.@Nullable Attempt attempt;
 
@@ -272,26 +280,78 @@ public final class LastHop implements AutoCloseable {
         Events events) {
       this.exchange = exchange;
       this.application = application;
+      this.identity = identity;
       this.origin = originOf(application);
       this.target = target;
       this.events = events;
-      String pinned = events.pinnedInstance();
-      this.selection =
-          origin
-              .instances
-              .balancer()
-              .begin(
-                  user(identity), pinned == null ? null : instance -> instance.id().equals(pinned));
+      this.signedOn = new OriginHeaders(exchange.getRequestHeaders());
+      this.selection = select(events.pinnedInstance());
+    }
+
+    private Selection<Instance> select(@Nullable String instance) {
+      return origin
+          .instances
+          .balancer()
+          .begin(user(), instance == null ? null : one -> one.id().equals(instance));
     }
 
     /** Whom the request is for; where nobody is known, the client's address. */
-    private String user(@Nullable Identity identity) {
+    private String user() {
       if (identity != null) {
         return identity.subject();
       }
       String address = exchange.getRequestHeaders().getFirst(Headers.X_FORWARDED_FOR);
       return address == null ? "" : address;
     }
+
+    // ---- sign-on
+
+    Verdict signOn() {
+      return identity == null ? Verdict.proceed() : signOn.signOn(signedOn, identity, application);
+    }
+
+    /** Why the request may not go on: the application counts on what nobody here has done. */
+    @Nullable GatewayException unsigned() {
+      return identity == null
+              || application.singleSignOn().kerberos() == null
+              || signedOn.looksAtAnswers()
+          ? null
+          : new GatewayException(
+              ErrorCode.SIGN_ON_FAILED,
+              application.id() + " needs a Kerberos ticket, and no sign-on here gets any");
+    }
+
+    @Override
+    public @Nullable CompletionStage<@Nullable GatewayException> again(
+        ClientResponse response, boolean repeatable) {
+      if (!signedOn.isRefused(response)) {
+        return null;
+      }
+      if (!repeatable || signedOnAgain) {
+        throw new GatewayException(
+            ErrorCode.ORIGIN_REFUSED_SIGN_ON,
+            "the origin answers "
+                + response.getResponseCode()
+                + (repeatable ? " once more" : " to a request whose body cannot be sent again"));
+      }
+      signedOnAgain = true;
+      selection = select(Objects.requireNonNull(serving).id());
+      attempt = null;
+      return outcome(signOn()).exceptionally(LastHop::signOnFailed);
+    }
+
+    /** Null once the request is signed on. */
+    private CompletionStage<@Nullable GatewayException> outcome(Verdict verdict) {
+      if (verdict instanceof Verdict.Later later) {
+        return later.outcome().thenCompose(this::outcome);
+      }
+      return CompletableFuture.completedFuture(
+          verdict instanceof Verdict.Proceed
+              ? unsigned()
+              : signOnFailed(new IllegalStateException("no answer is expected any more")));
+    }
+
+    // ---- forwarding
 
     @Override
     public @Nullable Route route() {

@@ -1,13 +1,26 @@
 package io.apprxy.forward;
 
+import io.apprxy.OriginAnswer;
 import io.apprxy.OriginRequest;
 import io.apprxy.rewrite.HeaderNames;
 import io.apprxy.rewrite.RequestHeaders;
+import io.undertow.client.ClientResponse;
 import io.undertow.util.HeaderMap;
+import io.undertow.util.HeaderValues;
 import io.undertow.util.HttpString;
+import java.util.List;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /** Where a sign-on writes: the headers of one request. For the engine. */
-public record OriginHeaders(HeaderMap headers) implements OriginRequest {
+public final class OriginHeaders implements OriginRequest {
+  private final HeaderMap headers;
+  private @Nullable Predicate<OriginAnswer> isRefused;
+
+  public OriginHeaders(HeaderMap headers) {
+    this.headers = headers;
+  }
+
   @Override
   public void set(String name, String value) {
     if (!HeaderNames.isToken(name)) {
@@ -33,5 +46,38 @@ public record OriginHeaders(HeaderMap headers) implements OriginRequest {
   @Override
   public void remove(String name) {
     RequestHeaders.remove(headers, name);
+  }
+
+  @Override
+  public void onAnswer(Predicate<OriginAnswer> refused) {
+    isRefused = refused;
+  }
+
+  /** Whether a sign-on wants to see the answer. */
+  boolean looksAtAnswers() {
+    return isRefused != null;
+  }
+
+  /** Whether the origin takes the request for nobody's. */
+  boolean isRefused(ClientResponse response) {
+    return isRefused != null && isRefused.test(new Answer(response));
+  }
+
+  private record Answer(ClientResponse response) implements OriginAnswer {
+    @Override
+    public int status() {
+      return response.getResponseCode();
+    }
+
+    @Override
+    public List<String> headers(String name) {
+      HeaderValues values = response.getResponseHeaders().get(name);
+      return values == null ? List.of() : List.copyOf(values);
+    }
+
+    @Override
+    public void remove(String name) {
+      response.getResponseHeaders().remove(name);
+    }
   }
 }

@@ -7,11 +7,13 @@ import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
+import io.apprxy.OriginAnswer;
 import io.apprxy.OriginRequest;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -128,6 +130,11 @@ class HeaderSignOnTest {
     @Override
     public void remove(String name) {
       all.remove(name);
+    }
+
+    @Override
+    public void onAnswer(Predicate<OriginAnswer> isRefused) {
+      throw new AssertionError("headers have nothing to do with answers");
     }
   }
 }

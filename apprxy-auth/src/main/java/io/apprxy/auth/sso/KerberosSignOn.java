@@ -1,0 +1,356 @@
+package io.apprxy.auth.sso;
+
+import com.github.benmanes.caffeine.cache.AsyncCache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.Expiry;
+import io.apprxy.Application;
+import io.apprxy.Application.KerberosDelegation;
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
+import io.apprxy.Identity;
+import io.apprxy.OriginAnswer;
+import io.apprxy.OriginRequest;
+import io.apprxy.SignOn;
+import io.apprxy.Verdict;
+import io.apprxy.auth.sso.KerberosFailure.Step;
+import java.nio.file.Path;
+import java.security.PrivilegedActionException;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import javax.security.auth.kerberos.KerberosPrincipal;
+import javax.security.auth.kerberos.KeyTab;
+
+/**
+ * Kerberos constrained delegation (MS-SFU): signs users on to origins, as {@link
+ * Application.SingleSignOn#kerberos()} says, with a ticket that a service account gets in their
+ * name (S4U2Self, S4U2Proxy). The user has no password here, and needs none.
+ *
+ * <p>Each request carries a token from the first on, and each has one of its own; the tickets are
+ * kept for the user's session. An origin that answers 401 to one gets a new ticket, once. Where it
+ * proves itself, the proof is verified. Of what an origin says in {@code WWW-Authenticate:
+ * Negotiate} the client sees nothing.
+ *
+ * <p>It is done by the JDK's GSS-API, on any operating system, and the machine is in no domain.
+ * What the JDK knows of realms and domain controllers is one for a whole JVM: {@code
+ * /etc/krb5.conf}, or the file that the system property {@code java.security.krb5.conf} names, with
+ * {@code forwardable = true}. This class sets no system property, and needs no other.
+ *
+ * <p>Thread-safe; never blocks an I/O thread.
+ */
+public final class KerberosSignOn implements SignOn, AutoCloseable {
+  private static final String CHALLENGE = "WWW-Authenticate";
+  private static final int THREADS = 8;
+  private static final int QUEUE = 1_000;
+
+  /** Whom the service account asks for a ticket of its own for. */
+  private static final Identity NOBODY =
+      new Identity("apprxy", "apprxy", "", Instant.EPOCH, Map.of());
+
+  private final ServiceAccount account;
+  private final Duration ticketAge;
+  private final Duration timeout;
+  private final Clock clock;
+  private final Kdc kdc;
+  private final ThreadPoolExecutor workers;
+  private final AsyncCache<Key, DelegatedUser> users;
+
+  /** A user in a session: what another session of theirs may do is found out anew. */
+  private record Key(String session, String name) {}
+
+  private KerberosSignOn(Builder settings) {
+    this.ticketAge = settings.ticketAge;
+    this.timeout = settings.timeout;
+    this.clock = settings.clock;
+    this.kdc = new Kdc(System::nanoTime);
+    AtomicInteger number = new AtomicInteger();
+    this.workers =
+        new ThreadPoolExecutor(
+            THREADS,
+            THREADS,
+            30,
+            TimeUnit.SECONDS,
+            new ArrayBlockingQueue<>(QUEUE),
+            work -> {
+              Thread thread = new Thread(work, "apprxy-kerberos-" + number.incrementAndGet());
+              thread.setDaemon(true);
+              return thread;
+            });
+    workers.allowCoreThreadTimeOut(true);
+    this.account =
+        new ServiceAccount(settings.principal, settings.keytab, workers, kdc, settings.clock);
+    this.users =
+        Caffeine.newBuilder()
+            .maximumSize(settings.maxUsers)
+            .expireAfter(Expiry.creating(this::lifetime))
+            .buildAsync();
+  }
+
+  private Duration lifetime(Key key, DelegatedUser user) {
+    Duration left = Duration.between(clock.instant(), user.until());
+    return left.compareTo(ticketAge) < 0 ? left : ticketAge;
+  }
+
+  /**
+   * Signs on as this account.
+   *
+   * @param principal the account that delegates, such as {@code svc-apprxy@CORP.EXAMPLE}: its name
+   *     as an account, not one of its service principal names
+   * @param keytab its keys; its owner's alone
+   */
+  public static Builder builder(String principal, Path keytab) {
+    return new Builder(principal, keytab);
+  }
+
+  @Override
+  public Verdict signOn(OriginRequest request, Identity identity, Application application) {
+    KerberosDelegation wanted = application.singleSignOn().kerberos();
+    if (wanted == null) {
+      return Verdict.proceed();
+    }
+    String service = wanted.servicePrincipalName();
+    Key key = new Key(identity.sessionId(), LoginName.of(identity, wanted, account.realm()));
+    CompletableFuture<DelegatedUser> user =
+        users.get(key, (one, executor) -> impersonate(one.name(), identity));
+    if (user.isDone() && !user.isCompletedExceptionally() && user.join().hasTicket(service)) {
+      begin(request, key, user.join(), wanted);
+      return Verdict.proceed();
+    }
+    return Verdict.later(
+        withTicket(user, service)
+            .thenApply(
+                known -> {
+                  begin(request, key, known, wanted);
+                  return Verdict.proceed();
+                }));
+  }
+
+  /** Needs a service ticket that is there already. */
+  private void begin(
+      OriginRequest request, Key key, DelegatedUser user, KerberosDelegation wanted) {
+    Negotiation negotiation;
+    try {
+      negotiation = user.negotiate(wanted.servicePrincipalName(), wanted.tokenForm());
+    } catch (PrivilegedActionException e) {
+      users.synchronous().invalidate(key);
+      throw KerberosFailure.of(e, Step.TICKET);
+    }
+    request.set("Authorization", negotiation.credentials());
+    request.onAnswer(answer -> isRefused(answer, key, negotiation));
+  }
+
+  private boolean isRefused(OriginAnswer answer, Key key, Negotiation negotiation) {
+    List<String> offers =
+        answer.headers(CHALLENGE).stream().filter(Negotiation::isOffered).toList();
+    if (offers.isEmpty()) {
+      negotiation.end();
+      return false;
+    }
+    if (answer.status() == 401) {
+      negotiation.end();
+      users.synchronous().invalidate(key); // the service may have a new key
+      return true;
+    }
+    for (String offer : offers) {
+      String proof = Negotiation.token(offer);
+      if (proof != null) {
+        negotiation.verify(proof);
+      }
+    }
+    answer.remove(CHALLENGE);
+    return false;
+  }
+
+  // ---- tickets
+
+  ServiceAccount account() {
+    return account;
+  }
+
+  CompletableFuture<DelegatedUser> impersonate(String name, Identity identity) {
+    return account
+        .login()
+        .thenApplyAsync(
+            login -> kdc.ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, name, identity)),
+            workers);
+  }
+
+  /** The user with a ticket for a service, in time, or the reason why there is none. */
+  CompletableFuture<DelegatedUser> withTicket(
+      CompletableFuture<DelegatedUser> user, String service) {
+    return user.thenCompose(known -> known.ticket(service, workers, kdc).thenApply(done -> known))
+        .exceptionallyCompose(failed -> explained(failed, service))
+        .orTimeout(timeout.toMillis(), TimeUnit.MILLISECONDS)
+        .exceptionally(this::refused);
+  }
+
+  /**
+   * Domain controllers say the same of a user who must not be delegated and of an account that may
+   * not delegate. Whether it is the account is found out by what it may do in its own name.
+   */
+  private CompletableFuture<DelegatedUser> explained(Throwable failed, String service) {
+    Throwable cause = cause(failed);
+    if (!(cause instanceof GatewayException known)
+        || (known.code() != ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION
+            && known.code() != ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE)) {
+      return CompletableFuture.failedFuture(failed);
+    }
+    return account
+        .login()
+        .thenApplyAsync(login -> ofItself(login, service, known), workers)
+        .thenCompose(CompletableFuture::failedFuture);
+  }
+
+  private GatewayException ofItself(
+      ServiceAccount.Login login, String service, GatewayException known) {
+    try {
+      DelegatedUser itself =
+          kdc.ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, account.principal(), NOBODY));
+      kdc.ask(Step.TICKET, () -> itself.negotiate(service, Application.TokenForm.KERBEROS)).end();
+      return new GatewayException(
+          ErrorCode.KERBEROS_USER_NOT_DELEGATED, "the user must not be delegated", known);
+    } catch (GatewayException ofAccount) {
+      return ofAccount.code() == ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION ? ofAccount : known;
+    }
+  }
+
+  private DelegatedUser refused(Throwable failed) {
+    Throwable cause = cause(failed);
+    if (cause instanceof TimeoutException) {
+      kdc.failed();
+      throw new GatewayException(ErrorCode.KDC_UNREACHABLE, "no ticket within " + timeout, cause);
+    }
+    if (cause instanceof RejectedExecutionException) {
+      throw new GatewayException(ErrorCode.KDC_UNREACHABLE, "too many wait for tickets", cause);
+    }
+    throw new CompletionException(cause);
+  }
+
+  static Throwable cause(Throwable failed) {
+    return failed instanceof CompletionException && failed.getCause() != null
+        ? failed.getCause()
+        : failed;
+  }
+
+  /**
+   * Forgets the tickets of those whose sessions have ended. In a gateway: {@code
+   * sessions.whenEnded(kerberos::forget)}. A connector need not be told: the next session of a user
+   * gets tickets of its own.
+   */
+  public void forget(Predicate<Identity> ended) {
+    users.synchronous().asMap().values().removeIf(user -> ended.test(user.identity()));
+  }
+
+  /** Ends its threads. Requests that wait for tickets are refused. */
+  @Override
+  public void close() {
+    workers.shutdownNow();
+    users.synchronous().invalidateAll();
+  }
+
+  /** Settings. Not thread-safe. Each setter checks at once. */
+  public static final class Builder {
+    private static final Pattern PRINCIPAL =
+        Pattern.compile("[^\\p{Cntrl}\\s/@]+(/[^\\p{Cntrl}\\s/@]+)?@[A-Z0-9][A-Z0-9.-]*");
+
+    private final String principal;
+    private final Path keytab;
+    private Duration ticketAge = Duration.ofMinutes(15);
+    private Duration timeout = Duration.ofSeconds(10);
+    private int maxUsers = 10_000;
+    private Clock clock = Clock.systemUTC();
+
+    private Builder(String principal, Path keytab) {
+      this.principal = Objects.requireNonNull(principal, "principal");
+      this.keytab = Objects.requireNonNull(keytab, "keytab");
+      if (!PRINCIPAL.matcher(principal).matches()) {
+        throw new IllegalArgumentException(
+            "principal must be account@REALM, the realm in capital letters: " + principal);
+      }
+    }
+
+    /**
+     * How long tickets of a user are kept. The domain is not asked in the meantime whether the user
+     * may still be delegated. Default: 15 minutes.
+     *
+     * @throws IllegalArgumentException unless it is from 1 minute to 10 hours
+     */
+    public Builder ticketAge(Duration longest) {
+      if (longest.compareTo(Duration.ofMinutes(1)) < 0
+          || longest.compareTo(Duration.ofHours(10)) > 0) {
+        throw new IllegalArgumentException(
+            "ticketAge must be from 1 minute to 10 hours: " + longest);
+      }
+      ticketAge = longest;
+      return this;
+    }
+
+    /**
+     * How long a request waits for tickets. Default: 10 seconds.
+     *
+     * @throws IllegalArgumentException unless it is from 1 second to 2 minutes
+     */
+    public Builder timeout(Duration longest) {
+      if (longest.compareTo(Duration.ofSeconds(1)) < 0
+          || longest.compareTo(Duration.ofMinutes(2)) > 0) {
+        throw new IllegalArgumentException("timeout must be from 1 s to 2 minutes: " + longest);
+      }
+      timeout = longest;
+      return this;
+    }
+
+    /**
+     * Of how many users tickets are kept. Default: 10,000.
+     *
+     * @throws IllegalArgumentException unless it is positive
+     */
+    public Builder maxUsers(int number) {
+      if (number <= 0) {
+        throw new IllegalArgumentException("maxUsers must be positive: " + number);
+      }
+      maxUsers = number;
+      return this;
+    }
+
+    /** For tests. Default: that of the system. */
+    Builder clock(Clock time) {
+      clock = Objects.requireNonNull(time, "time");
+      return this;
+    }
+
+    /**
+     * The sign-on. No domain controller is asked before the first request that needs it.
+     *
+     * @throws IllegalArgumentException if the keytab is not there, or has no key of the account
+     */
+    public KerberosSignOn build() {
+      KerberosPrincipal account = new KerberosPrincipal(principal);
+      KeyTab keys = KeyTab.getInstance(account, keytab.toFile());
+      if (!keys.exists()) {
+        throw new IllegalArgumentException("keytab: there is none at " + keytab);
+      }
+      if (keys.getKeys(account).length == 0) {
+        throw new IllegalArgumentException(
+            "keytab: "
+                + keytab
+                + " has no key of "
+                + principal
+                + ", which is the name of an account, and no service principal name (klist -k tells)");
+      }
+      return new KerberosSignOn(this);
+    }
+  }
+}

@@ -1,0 +1,539 @@
+package io.apprxy.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.apprxy.Application;
+import io.apprxy.Application.KerberosDelegation;
+import io.apprxy.Application.LoginIdentity;
+import io.apprxy.Application.TokenForm;
+import io.apprxy.Gateway;
+import io.apprxy.Identity;
+import io.apprxy.SignOn;
+import io.apprxy.Verdict;
+import io.apprxy.auth.oidc.OidcPreAuthentication;
+import io.apprxy.auth.policy.AssignmentPolicy;
+import io.apprxy.auth.sso.HeaderSignOn;
+import io.apprxy.auth.sso.KerberosDoctor;
+import io.apprxy.auth.sso.KerberosDoctor.Check;
+import io.apprxy.auth.sso.KerberosDoctor.Finding;
+import io.apprxy.auth.sso.KerberosSignOn;
+import io.apprxy.tunnel.Connector;
+import io.apprxy.tunnel.TunnelServer;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.WebSocket;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Kerberos constrained delegation, with Samba as domain controller and Apache httpd as origin. */
+@Timeout(180)
+@ExtendWith(Domain.Shared.class)
+class KerberosIT {
+  @TempDir private Path directory;
+  private final Deque<AutoCloseable> running = new ArrayDeque<>();
+  private DemoCertificates certificates;
+  private URI url;
+  private HttpClient http;
+
+  @BeforeEach
+  void prepare() throws Exception {
+    certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
+    url = URI.create("https://localhost:" + DemoSetup.portOrFree(0) + "/");
+    http =
+        HttpClient.newBuilder()
+            .sslContext(certificates.trust())
+            .version(HttpClient.Version.HTTP_1_1)
+            .build();
+  }
+
+  @AfterEach
+  void stop() {
+    running.forEach(DemoSetup::closeAll);
+  }
+
+  // ---- the whole chain
+
+  @Test
+  void user_signsIn_andTheApplicationSeesTheirNameOfTheDomain(Domain domain) throws Exception {
+    String secret = DemoSetup.randomSecret();
+    DemoProvider provider =
+        opened(
+            DemoProvider.start(
+                0, certificates.server(), DemoProvider.Client.gateway("gateway", secret, url)));
+    TunnelServer tunnel =
+        opened(
+            TunnelServer.builder()
+                .host("127.0.0.1")
+                .port(0)
+                .tls(certificates.serverKeys())
+                .group("corp")
+                .build());
+    tunnel.start();
+    opened(
+        Gateway.builder()
+            .host("127.0.0.1")
+            .port(url.getPort())
+            .tls(certificates.server())
+            .preAuthentication(
+                OidcPreAuthentication.builder()
+                    .issuer(provider.issuer().toString())
+                    .clientId("gateway")
+                    .clientSecret(secret)
+                    .trust(certificates.trust())
+                    .build())
+            .accessPolicy(new AssignmentPolicy())
+            .connectors(tunnel)
+            .publish(
+                Application.builder("app")
+                    .externalUrl(url.toString())
+                    .internalUrl(domain.url())
+                    .connectorGroup("corp")
+                    .assignEveryone()
+                    .kerberosSignOn(
+                        KerberosDelegation.to(Domain.APP)
+                            .as(LoginIdentity.USER_PRINCIPAL_USERNAME)
+                            .fromClaim("preferred_username"))
+                    .build())
+            .build()
+            .start());
+    Connector connector =
+        Connector.builder()
+            .gateway("https://localhost:" + tunnel.port())
+            .trust(certificates.ca())
+            .enrolmentToken(tunnel.createEnrolmentToken("corp"))
+            .allowOrigin(domain.url())
+            .signOn(new HeaderSignOn().then(kerberos(domain)))
+            .build();
+    opened(connector.start());
+    assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
+    DemoBrowser browser = new DemoBrowser(certificates.trust());
+
+    HttpResponse<String> page = browser.signIn(url, DemoProvider.USERS.get(0), false);
+
+    assertThat(page.statusCode()).as(page.body()).isEqualTo(200);
+    assertThat(page.body()).contains("REMOTE_USER=alice@CORP.TEST");
+    assertThat(page.headers().firstValue("WWW-Authenticate")).isEmpty();
+    // The domain does not know him.
+    HttpResponse<String> other =
+        new DemoBrowser(certificates.trust()).signIn(url, DemoProvider.USERS.get(1), false);
+    assertThat(other.statusCode()).isEqualTo(403);
+    assertThat(other.body()).contains("APX-623");
+  }
+
+  // ---- who the user is
+
+  @ParameterizedTest
+  @CsvSource({
+    "USER_PRINCIPAL_NAME, alice@corp.test, alice@CORP.TEST",
+    "USER_PRINCIPAL_NAME, ALICE@Corp.Test, alice@CORP.TEST",
+    "USER_PRINCIPAL_USERNAME, alice@example.com, alice@CORP.TEST",
+    "ON_PREMISES_SAM_ACCOUNT_NAME, Alice, alice@CORP.TEST"
+  })
+  void user_isKnownByTheLoginIdentity(
+      LoginIdentity identity, String claim, String user, Domain domain) throws Exception {
+    start(domain.url(), KerberosDelegation.to(Domain.APP).as(identity).fromClaim("name"), domain);
+
+    assertThat(get(claim).body()).contains("REMOTE_USER=" + user + "\n");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void ticket_travelsInEitherForm(TokenForm form, Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name").in(form), domain);
+
+    assertThat(get("alice@corp.test").body()).isEqualTo("user alice@CORP.TEST");
+  }
+
+  @Test
+  void clientsOwnCredentials_areReplaced(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+
+    HttpResponse<String> page =
+        send(request("alice@corp.test").header("Authorization", "Basic eDp5").build());
+
+    assertThat(page.body()).isEqualTo("user alice@CORP.TEST");
+    assertThat(origin.asked).as("signed on from the first request on").hasValue(1);
+  }
+
+  // ---- what the domain refuses
+
+  @ParameterizedTest
+  @CsvSource({
+    "nobody@corp.test, HTTP/app.corp.test, APX-623, 403",
+    "alice@else.test, HTTP/app.corp.test, APX-623, 403",
+    "disabled@corp.test, HTTP/app.corp.test, APX-624, 403",
+    "expired@corp.test, HTTP/app.corp.test, APX-624, 403",
+    "sensitive@corp.test, HTTP/app.corp.test, APX-625, 403",
+    "alice@corp.test, HTTP/other.corp.test, APX-627, 502",
+    "alice@corp.test, HTTP/ghost.corp.test, APX-628, 502",
+    "alice@corp.test, HTTP/nothing.corp.test, APX-628, 502",
+    "alice@corp.test, HTTP/rc4.corp.test, APX-631, 502",
+    "alice, HTTP/app.corp.test, APX-622, 403",
+    "alice/admin@corp.test, HTTP/app.corp.test, APX-622, 403",
+    "alice@corp.test@else.test, HTTP/app.corp.test, APX-622, 403"
+  })
+  void whatTheDomainRefuses_hasACodeOfItsOwn(
+      String user, String service, String code, int status, Domain domain) throws Exception {
+    start(domain.url(), KerberosDelegation.to(service).fromClaim("name"), domain);
+
+    HttpResponse<String> page = get(user);
+
+    assertThat(page.body()).contains(code).doesNotContain("REMOTE_USER", "CORP.TEST");
+    assertThat(page.statusCode()).isEqualTo(status);
+    assertThat(get("user001@corp.test").statusCode())
+        .as("whether others are served")
+        .isEqualTo(service.equals(Domain.APP) ? 200 : 502);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"svc-noproto, svc-noproto@CORP.TEST, APX-626", "svc-off, svc-off@CORP.TEST, APX-630"})
+  void accountThatMayNotDelegate_isToldFromUsersWhoMayNotBeDelegated(
+      String keytab, String account, String code, Domain domain) throws Exception {
+    start(
+        domain.url(),
+        KerberosDelegation.to(Domain.APP).fromClaim("name"),
+        opened(KerberosSignOn.builder(account, domain.keytab(keytab)).build()));
+
+    HttpResponse<String> page = get("alice@corp.test");
+
+    assertThat(page.body()).contains(code).doesNotContain("REMOTE_USER");
+    assertThat(page.statusCode()).isEqualTo(502);
+  }
+
+  @Test
+  void keytabOfAnotherAccount_isRefusedWhenItIsConfigured(Domain domain) {
+    assertThatThrownBy(
+            () -> KerberosSignOn.builder(Domain.ACCOUNT, domain.keytab("svc-noproto")).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("has no key of svc-apprxy@CORP.TEST");
+    assertThatThrownBy(
+            () -> KerberosSignOn.builder(Domain.ACCOUNT, domain.keytab("nowhere")).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("there is none");
+  }
+
+  @Test
+  void gatewayWithoutTickets_sendsNothingToTheOrigin(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), new HeaderSignOn());
+
+    HttpResponse<String> page =
+        send(request("alice@corp.test").header("Authorization", "Negotiate YII=").build());
+
+    assertThat(page.statusCode()).isEqualTo(502);
+    assertThat(page.body()).contains("APX-606");
+    assertThat(origin.asked).hasValue(0);
+  }
+
+  // ---- what the origin says
+
+  @Test
+  void originThatRefusesATicket_getsAnotherOnce(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+    origin.refusing.set(1);
+
+    assertThat(get("alice@corp.test").body()).isEqualTo("user alice@CORP.TEST");
+    assertThat(origin.asked).hasValue(2);
+
+    origin.refusing.set(100);
+    HttpResponse<String> refused = get("alice@corp.test");
+    assertThat(refused.statusCode()).isEqualTo(502);
+    assertThat(refused.body()).contains("APX-620").doesNotContain("who are you");
+    assertThat(refused.headers().firstValue("WWW-Authenticate")).isEmpty();
+    assertThat(origin.asked).hasValue(4);
+  }
+
+  @Test
+  void body_isSentOnce_andNeverAgain(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+    HttpRequest post = request("alice@corp.test").POST(BodyPublishers.ofString("a form")).build();
+    assertThat(send(post).body()).isEqualTo("user alice@CORP.TEST");
+    assertThat(origin.served).containsExactly("POST alice@CORP.TEST a form");
+
+    origin.refusing.set(1);
+    HttpResponse<String> refused = send(post);
+
+    assertThat(refused.statusCode()).isEqualTo(502);
+    assertThat(refused.body()).contains("APX-620");
+    assertThat(origin.served).hasSize(1);
+    assertThat(send(post).body()).as("with a new ticket").isEqualTo("user alice@CORP.TEST");
+  }
+
+  @Test
+  void originThatProvesNothing_isNotBelieved(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+    HttpResponse<String> proven = get("alice@corp.test");
+    assertThat(proven.statusCode()).isEqualTo(200);
+    assertThat(proven.headers().firstValue("WWW-Authenticate")).isEmpty();
+
+    origin.proof = genuine -> "oYGQMIGNoAMKAQA=";
+    assertThat(get("alice@corp.test").body()).contains("APX-621").doesNotContain("user alice");
+    String[] first = new String[1];
+    origin.proof =
+        genuine -> {
+          first[0] = first[0] == null ? genuine : first[0];
+          return first[0];
+        };
+    assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
+    assertThat(get("alice@corp.test").body()).as("of another request").contains("APX-621");
+    origin.proof = genuine -> null;
+    assertThat(get("alice@corp.test").statusCode()).as("who offers none").isEqualTo(200);
+  }
+
+  @Test
+  void originWhoseKeyChanged_getsNewTickets(Domain domain) throws Exception {
+    start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), domain);
+    assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
+
+    domain.changesTheKeyOfTheApplication();
+
+    assertThat(get("alice@corp.test").body()).contains("REMOTE_USER=alice@CORP.TEST");
+  }
+
+  @Test
+  void handshakeOfAWebSocket_carriesATicket(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+    origin.refusing.set(1);
+    CompletableFuture<String> heard = new CompletableFuture<>();
+
+    WebSocket socket =
+        http.newWebSocketBuilder()
+            .header("Test-User", "alice@corp.test")
+            .buildAsync(
+                URI.create("wss://localhost:" + url.getPort() + "/ws"),
+                new WebSocket.Listener() {
+                  @Override
+                  public CompletionStage<?> onText(
+                      WebSocket from, CharSequence text, boolean last) {
+                    heard.complete(text.toString());
+                    return null;
+                  }
+
+                  @Override
+                  public void onError(WebSocket from, Throwable error) {
+                    heard.completeExceptionally(error);
+                  }
+                })
+            .get(30, TimeUnit.SECONDS);
+
+    assertThat(heard.get(30, TimeUnit.SECONDS)).isEqualTo("hello alice@CORP.TEST");
+    assertThat(origin.asked).hasValue(2);
+    socket.abort();
+  }
+
+  // ---- many at once
+
+  @Test
+  void users_seeTheirOwnNamesOnly_200AtOnce(Domain domain) throws Exception {
+    start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), domain);
+    Semaphore open = new Semaphore(64);
+    List<CompletableFuture<String>> wrong = new ArrayList<>();
+    for (int i = 0; i < 10_000; i++) {
+      String user = "user%03d".formatted(i * 7 % 200);
+      open.acquire();
+      wrong.add(
+          http.sendAsync(request(user + "@corp.test").build(), BodyHandlers.ofString())
+              .whenComplete((page, failed) -> open.release())
+              .thenApply(
+                  page ->
+                      page.body().strip().equals("REMOTE_USER=" + user + "@CORP.TEST")
+                          ? null
+                          : user + " saw " + page.statusCode() + " " + page.body()));
+    }
+
+    assertThat(wrong.stream().map(CompletableFuture::join).filter(one -> one != null).toList())
+        .isEmpty();
+  }
+
+  // ---- a domain that is silent
+
+  @Test
+  void silentDomain_failsThoseWhoNeedIt_soonAtOnce_andNobodyElse(Domain domain) throws Exception {
+    KerberosSignOn tickets =
+        opened(
+            KerberosSignOn.builder(Domain.ACCOUNT, domain.keytab("svc-apprxy"))
+                .timeout(Duration.ofSeconds(2))
+                .build());
+    start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), tickets);
+    assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
+    assertThat(get("user150@corp.test").statusCode()).isEqualTo(200);
+    tickets.forget(ended -> ended.subject().equals("user150@corp.test"));
+    domain.falls();
+    try {
+      assertThat(get("user150@corp.test").statusCode()).as("whose session ended").isEqualTo(503);
+      for (int i = 0; i < 5; i++) {
+        HttpResponse<String> page = get("user" + "%03d".formatted(i) + "@corp.test");
+        assertThat(page.statusCode()).isEqualTo(503);
+        assertThat(page.body()).contains("APX-632");
+        assertThat(get("alice@corp.test").statusCode()).as("who has a ticket").isEqualTo(200);
+      }
+    } finally {
+      domain.goesOn();
+    }
+
+    Instant end = Instant.now().plusSeconds(60);
+    while (get("user100@corp.test").statusCode() != 200) {
+      assertThat(Instant.now()).as("asked again after a while").isBefore(end);
+    }
+  }
+
+  // ---- the doctor
+
+  @Test
+  void doctor_seesThatAllIsWell(Domain domain) throws Exception {
+    assertThat(
+            examine(domain, Domain.ACCOUNT, "svc-apprxy", "alice", Domain.APP, domain.url())
+                .stream()
+                .filter(finding -> finding.isWell() && finding.remedy() == null)
+                .map(Finding::check))
+        .containsExactly(Check.values());
+    KerberosOrigin origin = origin(domain);
+    assertThat(
+            examine(domain, Domain.ACCOUNT, "svc-apprxy", "alice", Domain.JAVA, origin.url())
+                .get(5))
+        .satisfies(finding -> assertThat(finding.text()).endsWith("and has proved itself"));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "svc-apprxy@CORP.TEST, svc-noproto, alice, HTTP/app.corp.test, KEYTAB, APX-630",
+    "svc-apprxy@CORP.TEST, nowhere, alice, HTTP/app.corp.test, KEYTAB, APX-630",
+    "svc-off@CORP.TEST, svc-off, alice, HTTP/app.corp.test, LOGIN, APX-630",
+    "svc-noproto@CORP.TEST, svc-noproto, alice, HTTP/app.corp.test, USER, APX-626",
+    "svc-apprxy@CORP.TEST, svc-apprxy, nobody, HTTP/app.corp.test, USER, APX-623",
+    "svc-apprxy@CORP.TEST, svc-apprxy, sensitive, HTTP/app.corp.test, USER, APX-625",
+    "svc-apprxy@CORP.TEST, svc-apprxy, expired, HTTP/app.corp.test, SERVICE, APX-624",
+    "svc-apprxy@CORP.TEST, svc-apprxy, alice, HTTP/other.corp.test, SERVICE, APX-627",
+    "svc-apprxy@CORP.TEST, svc-apprxy, alice, HTTP/ghost.corp.test, SERVICE, APX-628",
+    "svc-apprxy@CORP.TEST, svc-apprxy, alice, HTTP/rc4.corp.test, SERVICE, APX-631",
+    "svc-apprxy@CORP.TEST, svc-apprxy, alice, HTTP/java.corp.test, ORIGIN, APX-620"
+  })
+  void doctor_namesTheStepThatFails_andTheFix(
+      String account,
+      String keytab,
+      String user,
+      String service,
+      Check step,
+      String code,
+      Domain domain)
+      throws Exception {
+    List<Finding> findings = examine(domain, account, keytab, user, service, domain.url());
+
+    Finding last = findings.get(findings.size() - 1);
+    assertThat(findings).filteredOn(finding -> !finding.isWell()).containsExactly(last);
+    assertThat(last.check()).isEqualTo(step);
+    assertThat(last.code().code()).as(last.text()).isEqualTo(code);
+    assertThat(last.remedy()).isEqualTo(last.code().remedy());
+  }
+
+  @Test
+  void doctor_tellsAboutAnOriginThatAsksNobody_andOneThatIsNotThere(Domain domain)
+      throws Exception {
+    String open = opened(DemoApplication.start(0)).url().toString();
+    assertThat(examine(domain, Domain.ACCOUNT, "svc-apprxy", "alice", Domain.APP, open).get(5))
+        .satisfies(finding -> assertThat(finding.remedy()).contains("demands Negotiate"));
+    String nowhere = "http://127.0.0.1:" + DemoSetup.portOrFree(0) + "/";
+    assertThat(examine(domain, Domain.ACCOUNT, "svc-apprxy", "alice", Domain.APP, nowhere).get(5))
+        .satisfies(finding -> assertThat(finding.code().code()).isEqualTo("APX-601"));
+  }
+
+  private static List<Finding> examine(
+      Domain domain, String account, String keytab, String user, String service, String origin) {
+    return KerberosDoctor.builder(account, domain.keytab(keytab), user + "@CORP.TEST", service)
+        .origin(URI.create(origin))
+        .build()
+        .examine();
+  }
+
+  // ---- parts
+
+  private KerberosSignOn kerberos(Domain domain) {
+    return opened(KerberosSignOn.builder(Domain.ACCOUNT, domain.keytab("svc-apprxy")).build());
+  }
+
+  private KerberosOrigin origin(Domain domain) throws Exception {
+    return opened(new KerberosOrigin(domain.keytab("java"), Domain.JAVA + "@CORP.TEST"));
+  }
+
+  private void start(String origin, KerberosDelegation delegation, Domain domain) throws Exception {
+    start(origin, delegation, kerberos(domain));
+  }
+
+  /** A gateway whose users are whom their requests name: what signs them in is another's test. */
+  private void start(String origin, KerberosDelegation delegation, SignOn signOn) throws Exception {
+    opened(
+        Gateway.builder()
+            .host("127.0.0.1")
+            .port(url.getPort())
+            .tls(certificates.server())
+            .preAuthentication(
+                exchange -> {
+                  String user = String.valueOf(exchange.header("Test-User"));
+                  exchange.identify(
+                      new Identity(
+                          "https://idp.test", user, user, Instant.now(), Map.of("name", user)));
+                  return Verdict.proceed();
+                })
+            .accessPolicy(new AssignmentPolicy())
+            .signOn(signOn)
+            .publish(
+                Application.builder("app")
+                    .externalUrl(url.toString())
+                    .internalUrl(origin)
+                    .assignEveryone()
+                    .kerberosSignOn(delegation)
+                    .build())
+            .build()
+            .start());
+  }
+
+  private HttpRequest.Builder request(String user) {
+    return HttpRequest.newBuilder(url)
+        .timeout(Duration.ofSeconds(60))
+        .header("Test-User", user)
+        .header("Accept", "text/html");
+  }
+
+  private HttpResponse<String> get(String user) throws Exception {
+    return send(request(user).build());
+  }
+
+  private HttpResponse<String> send(HttpRequest request) throws Exception {
+    return http.send(request, BodyHandlers.ofString());
+  }
+
+  private <T extends AutoCloseable> T opened(T part) {
+    running.push(part);
+    return part;
+  }
+}

@@ -1,0 +1,92 @@
+"""The accounts of the test domain, offline, straight into its database: accounts.py DIRECTORY."""
+import os
+import sys
+
+import ldb
+import samba.dckeytab  # gives Net its export_keytab
+from samba.auth import system_session
+from samba.dcerpc import security
+from samba.ndr import ndr_pack
+from samba.net import Net
+from samba.credentials import Credentials
+from samba.param import LoadParm
+from samba.samdb import SamDB
+
+home = sys.argv[1]
+lp = LoadParm()
+lp.load(home + "/etc/smb.conf")
+samdb = SamDB(url=home + "/private/sam.ldb", session_info=system_session(), lp=lp)
+PASSWORD = "User-Passw0rd-" + os.urandom(8).hex()
+
+DISABLED, NORMAL, NOT_DELEGATED, TRUSTED_TO_AUTH = 0x2, 0x200, 0x100000, 0x1000000
+AES, RC4 = "24", "4"
+
+
+def dn(name):
+    return "CN=%s,CN=Users,DC=corp,DC=test" % name
+
+
+def change(name, **attributes):
+    message = ldb.Message(ldb.Dn(samdb, dn(name)))
+    for attribute, value in attributes.items():
+        attribute = attribute.replace("_", "-")
+        message[attribute] = ldb.MessageElement(value, ldb.FLAG_MOD_REPLACE, attribute)
+    samdb.modify(message)
+
+
+def user(name, flags=0, **more):
+    samdb.newuser(name, PASSWORD, setpassword=True)
+    if flags:
+        change(name, userAccountControl=str(NORMAL | flags))
+    if more:
+        change(name, **more)
+
+
+def service(name, spn=None, flags=0, delegates_to=(), encryption=AES):
+    user(name, flags)
+    attributes = {"msDS_SupportedEncryptionTypes": encryption}
+    if spn:
+        attributes["servicePrincipalName"] = spn
+    if delegates_to:
+        attributes["msDS_AllowedToDelegateTo"] = list(delegates_to)
+    change(name, **attributes)
+
+
+samdb.transaction_start()
+user("alice")
+user("sensitive", NOT_DELEGATED)
+user("disabled", DISABLED)
+user("expired", pwdLastSet="0")  # must set a new password
+for number in range(200):
+    user("user%03d" % number)
+
+APP = "HTTP/app.corp.test"
+service("svc-app", APP)
+service("svc-java", "HTTP/java.corp.test")
+service("svc-other", "HTTP/other.corp.test")
+service("svc-rc4", "HTTP/rc4.corp.test", encryption=RC4)
+service("svc-resource", "HTTP/resource.corp.test")
+service(
+    "svc-apprxy",
+    "HTTP/apprxy.corp.test",
+    TRUSTED_TO_AUTH,
+    [APP, "HTTP/java.corp.test", "HTTP/rc4.corp.test", "HTTP/ghost.corp.test"],
+)
+service("svc-noproto", "HTTP/noproto.corp.test", delegates_to=[APP])
+service("svc-rbcd", "HTTP/rbcd.corp.test")
+service("svc-off", "HTTP/off.corp.test", TRUSTED_TO_AUTH | DISABLED, [APP])
+
+# Resource-based: the resource says who may delegate to it.
+sid = security.dom_sid(samdb.schema_format_value("objectSID", samdb.search(
+    dn("svc-rbcd"), ldb.SCOPE_BASE, attrs=["objectSid"])[0]["objectSid"][0]).decode())
+descriptor = security.descriptor.from_sddl("O:BAD:(A;;CR;;;%s)" % sid, security.dom_sid(samdb.get_domain_sid()))
+change("svc-resource", msDS_AllowedToActOnBehalfOfOtherIdentity=ndr_pack(descriptor))
+samdb.transaction_commit()
+
+net = Net(Credentials(), lp)
+for name in ("svc-apprxy", "svc-noproto", "svc-rbcd", "svc-off"):
+    net.export_keytab(keytab="%s/keytabs/%s.keytab" % (home, name), principal=name)
+for name, principal in (("app", APP), ("java", "HTTP/java.corp.test")):
+    net.export_keytab(keytab="%s/keytabs/%s.keytab" % (home, name), principal=principal)
+for name in os.listdir(home + "/keytabs"):
+    os.chmod("%s/keytabs/%s" % (home, name), 0o600)
