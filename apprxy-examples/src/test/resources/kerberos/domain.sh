@@ -89,5 +89,11 @@ KRB5RCACHENAME="dfl:" KRB5RCACHEDIR="$home/httpd/rcache" /usr/sbin/apache2 -f "$
 apache=$!
 trap 'kill "$samba" "$apache" 2>/dev/null || true; wait' EXIT
 
+for port in "$kdc" "$httpd"; do
+  until (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    kill -0 "$samba" && kill -0 "$apache" || exit 1
+    sleep 0.1
+  done
+done
 echo started
 read -r _ || true

@@ -1,8 +1,7 @@
 package io.apprxy.auth.sso;
 
-import com.github.benmanes.caffeine.cache.AsyncCache;
+import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
-import com.github.benmanes.caffeine.cache.Expiry;
 import io.apprxy.Application;
 import io.apprxy.Application.KerberosDelegation;
 import io.apprxy.ErrorCode;
@@ -33,6 +32,7 @@ import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import javax.security.auth.kerberos.KerberosPrincipal;
 import javax.security.auth.kerberos.KeyTab;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Kerberos constrained delegation (MS-SFU): signs users on to origins, as {@link
@@ -61,18 +61,16 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
       new Identity("apprxy", "apprxy", "", Instant.EPOCH, Map.of());
 
   private final ServiceAccount account;
-  private final Duration ticketAge;
   private final Duration timeout;
   private final Clock clock;
   private final Kdc kdc;
   private final ThreadPoolExecutor workers;
-  private final AsyncCache<Key, DelegatedUser> users;
+  private final Cache<Key, CompletableFuture<DelegatedUser>> users;
 
   /** A user in a session: what another session of theirs may do is found out anew. */
   private record Key(String session, String name) {}
 
   private KerberosSignOn(Builder settings) {
-    this.ticketAge = settings.ticketAge;
     this.timeout = settings.timeout;
     this.clock = settings.clock;
     this.kdc = new Kdc(System::nanoTime);
@@ -95,13 +93,8 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     this.users =
         Caffeine.newBuilder()
             .maximumSize(settings.maxUsers)
-            .expireAfter(Expiry.creating(this::lifetime))
-            .buildAsync();
-  }
-
-  private Duration lifetime(Key key, DelegatedUser user) {
-    Duration left = Duration.between(clock.instant(), user.until());
-    return left.compareTo(ticketAge) < 0 ? left : ticketAge;
+            .expireAfterWrite(settings.ticketAge)
+            .build();
   }
 
   /**
@@ -123,10 +116,10 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     }
     String service = wanted.servicePrincipalName();
     Key key = new Key(identity.sessionId(), LoginName.of(identity, wanted, account.realm()));
-    CompletableFuture<DelegatedUser> user =
-        users.get(key, (one, executor) -> impersonate(one.name(), identity));
-    if (user.isDone() && !user.isCompletedExceptionally() && user.join().hasTicket(service)) {
-      begin(request, key, user.join(), wanted);
+    CompletableFuture<DelegatedUser> user = user(key, identity);
+    DelegatedUser there = there(user);
+    if (there != null && there.hasTicket(service)) {
+      begin(request, key, there, wanted);
       return Verdict.proceed();
     }
     return Verdict.later(
@@ -138,6 +131,22 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
                 }));
   }
 
+  /** Of this session: the one that is there, or under way, or the next. */
+  private CompletableFuture<DelegatedUser> user(Key key, Identity identity) {
+    CompletableFuture<DelegatedUser> known = users.getIfPresent(key);
+    DelegatedUser there = known == null ? null : there(known);
+    if (known != null
+        && (known.isCompletedExceptionally()
+            || (there != null && !clock.instant().isBefore(there.until())))) {
+      users.asMap().remove(key, known);
+    }
+    return users.get(key, next -> impersonate(next.name(), identity));
+  }
+
+  private static @Nullable DelegatedUser there(CompletableFuture<DelegatedUser> user) {
+    return user.isDone() && !user.isCompletedExceptionally() ? user.join() : null;
+  }
+
   /** Needs a service ticket that is there already. */
   private void begin(
       OriginRequest request, Key key, DelegatedUser user, KerberosDelegation wanted) {
@@ -145,7 +154,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     try {
       negotiation = user.negotiate(wanted.servicePrincipalName(), wanted.tokenForm());
     } catch (PrivilegedActionException e) {
-      users.synchronous().invalidate(key);
+      users.invalidate(key);
       throw KerberosFailure.of(e, Step.TICKET);
     }
     request.set("Authorization", negotiation.credentials());
@@ -161,7 +170,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     }
     if (answer.status() == 401) {
       negotiation.end();
-      users.synchronous().invalidate(key); // the service may have a new key
+      users.invalidate(key); // the service may have a new key
       return true;
     }
     for (String offer : offers) {
@@ -251,14 +260,21 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
    * gets tickets of its own.
    */
   public void forget(Predicate<Identity> ended) {
-    users.synchronous().asMap().values().removeIf(user -> ended.test(user.identity()));
+    users
+        .asMap()
+        .values()
+        .removeIf(
+            user -> {
+              DelegatedUser there = there(user);
+              return there == null || ended.test(there.identity());
+            });
   }
 
   /** Ends its threads. Requests that wait for tickets are refused. */
   @Override
   public void close() {
     workers.shutdownNow();
-    users.synchronous().invalidateAll();
+    users.invalidateAll();
   }
 
   /** Settings. Not thread-safe. Each setter checks at once. */
