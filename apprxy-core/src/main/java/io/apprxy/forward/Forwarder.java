@@ -1,5 +1,6 @@
 package io.apprxy.forward;
 
+import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.undertow.client.ClientRequest;
 import io.undertow.client.ClientResponse;
@@ -85,6 +86,11 @@ public final class Forwarder {
      */
     void responseBegins(ClientResponse response, HeaderMap headersToClient);
 
+    /** Whether the connection may serve others after this response, as far as the plan knows. */
+    default boolean isReusable() {
+      return true;
+    }
+
     /** The request failed before a response began: ends the exchange with an error. */
     void failed(HttpServerExchange exchange, GatewayException cause);
   }
@@ -149,13 +155,17 @@ public final class Forwarder {
   }
 
   /**
-   * Ends a request that is being forwarded, because nobody waits for its response; no effect on one
-   * that has ended. For servers that know better than the exchange's channels. Any thread.
+   * Ends a request, because nobody waits for its response; no effect on one that has ended. What is
+   * not forwarded yet never will be. For servers that know better than the exchange's channels.
+   * Called on the exchange's I/O thread.
    */
   public static void clientLeft(HttpServerExchange exchange) {
     Forwarding forwarding = exchange.getAttachment(Forwarding.OF_EXCHANGE);
     if (forwarding != null) {
       forwarding.clientLeft();
+    } else {
+      exchange.putAttachment(
+          BROKEN_OFF, new GatewayException(ErrorCode.CLIENT_GONE, "the stream was reset"));
     }
   }
 }

@@ -441,6 +441,9 @@ final class Forwarding {
     } catch (GatewayException e) {
       blameless = true;
       throw e;
+    } catch (RuntimeException e) {
+      blameless = true;
+      throw new GatewayException(ErrorCode.SIGN_ON_FAILED, "the answer cannot be looked at", e);
     }
     if (again == null) {
       return false;
@@ -658,7 +661,7 @@ final class Forwarding {
     }
     ended = true;
     stopWatching();
-    boolean whole = requestSent && upgrade == null;
+    boolean whole = requestSent && upgrade == null && plan.isReusable();
     if (requestPump != null) {
       requestPump.stop();
     }

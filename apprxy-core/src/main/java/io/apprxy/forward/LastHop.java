@@ -61,6 +61,9 @@ public final class LastHop implements AutoCloseable {
   /** What the gateway signed for the origin; passed on under the name that the origin looks for. */
   public static final HttpString SIGNED_ASSERTION = new HttpString("apprxy-signed-assertion");
 
+  /** Of IIS: the connection, and not the request, is a user's. */
+  private static final HttpString PERSISTENT_AUTH = new HttpString("Persistent-Auth");
+
   private final SignOn signOn;
   private final UndertowXnioSsl tls;
   private final Meters meters;
@@ -73,7 +76,11 @@ public final class LastHop implements AutoCloseable {
   /** What is the same for all requests of an application. */
   private record Origin(UrlMapping mapping, OriginInstances instances) {}
 
-  private record PoolKey(URI origin, OriginProtocol protocol) {}
+  /**
+   * @param tickets whether each request has a Kerberos ticket: some servers take all of a
+   *     connection for the user of the first one, so that nobody else's may follow
+   */
+  private record PoolKey(URI origin, OriginProtocol protocol, boolean tickets) {}
 
   /**
    * @param signOn puts the identity into the form an origin wants
@@ -227,7 +234,7 @@ public final class LastHop implements AutoCloseable {
             mapping,
             new OriginInstances(
                 application,
-                instance -> poolOf(instance, application.originProtocol()),
+                instance -> poolOf(instance, application.originProtocol(), false),
                 balancer ->
                     new HealthChecks(
                         Objects.requireNonNull(check),
@@ -248,9 +255,9 @@ public final class LastHop implements AutoCloseable {
     }
   }
 
-  private OriginConnections poolOf(URI origin, OriginProtocol protocol) {
+  private OriginConnections poolOf(URI origin, OriginProtocol protocol, boolean tickets) {
     return pools.computeIfAbsent(
-        new PoolKey(origin, protocol),
+        new PoolKey(origin, protocol, tickets),
         key -> {
           OriginAddress address = new OriginAddress(key.origin, key.protocol, tls);
           return key.protocol == OriginProtocol.HTTP_2
@@ -269,6 +276,10 @@ public final class LastHop implements AutoCloseable {
     private final OriginHeaders signedOn;
     private Selection<Instance> selection;
     private boolean signedOnAgain;
+
+    /** The origin takes whatever else comes by this connection for the same user's. */
+    private boolean isUsers;
+
     private @Nullable Instance serving;
     private OriginConnections.@Nullable Attempt attempt;
 
@@ -310,11 +321,13 @@ public final class LastHop implements AutoCloseable {
       return identity == null ? Verdict.proceed() : signOn.signOn(signedOn, identity, application);
     }
 
+    private boolean hasTicket() {
+      return identity != null && application.singleSignOn().kerberos() != null;
+    }
+
     /** Why the request may not go on: the application counts on what nobody here has done. */
     @Nullable GatewayException unsigned() {
-      return identity == null
-              || application.singleSignOn().kerberos() == null
-              || signedOn.looksAtAnswers()
+      return !hasTicket() || signedOn.looksAtAnswers()
           ? null
           : new GatewayException(
               ErrorCode.SIGN_ON_FAILED,
@@ -359,7 +372,11 @@ public final class LastHop implements AutoCloseable {
     }
 
     private Route to(Instance instance, boolean anew) {
-      OriginConnections.Attempt next = instance.pool().route(anew ? attempt : null);
+      OriginConnections pool =
+          hasTicket()
+              ? poolOf(instance.origin(), application.originProtocol(), true)
+              : instance.pool();
+      OriginConnections.Attempt next = pool.route(anew ? attempt : null);
       serving = instance;
       attempt = next;
       events.routed(next);
@@ -429,6 +446,8 @@ public final class LastHop implements AutoCloseable {
                 + HeaderLists.max() / 2
                 + " bytes");
       }
+      isUsers = "true".equalsIgnoreCase(response.getResponseHeaders().getFirst(PERSISTENT_AUTH));
+      response.getResponseHeaders().remove(PERSISTENT_AUTH);
       ResponseHeaders.fromOrigin(response.getResponseHeaders(), origin.mapping);
       if (application.externalAuthentication()
           == Application.ExternalAuthentication.PRE_AUTHENTICATION) {
@@ -439,6 +458,11 @@ public final class LastHop implements AutoCloseable {
       }
       Responses.addHeaders(response.getResponseHeaders(), headersToClient);
       events.answered(Objects.requireNonNull(serving).id(), headersToClient);
+    }
+
+    @Override
+    public boolean isReusable() {
+      return !isUsers;
     }
 
     @Override

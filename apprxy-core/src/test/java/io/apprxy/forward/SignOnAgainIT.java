@@ -30,6 +30,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
@@ -56,6 +57,9 @@ class SignOnAgainIT {
   private final AtomicInteger tokens = new AtomicInteger();
   private volatile boolean later;
   private volatile int failsAt;
+  private volatile boolean broken;
+  private volatile CompletableFuture<Verdict> pending;
+  private final CompletableFuture<HttpServerExchange> arrived = new CompletableFuture<>();
   private LastHop lastHop;
   private Application application;
   private Undertow front;
@@ -90,7 +94,16 @@ class SignOnAgainIT {
       throw new GatewayException(ErrorCode.KDC_UNREACHABLE, "nobody answers");
     }
     request.set("Authorization", "Token " + number);
-    request.onAnswer(answer -> answer.status() == 401);
+    request.onAnswer(
+        answer -> {
+          if (broken) {
+            throw new IllegalStateException("on purpose");
+          }
+          return answer.status() == 401;
+        });
+    if (pending != null) {
+      return Verdict.later(pending);
+    }
     return later
         ? Verdict.later(CompletableFuture.supplyAsync(Verdict::proceed))
         : Verdict.proceed();
@@ -165,9 +178,46 @@ class SignOnAgainIT {
         .isEqualTo("for Token 2");
   }
 
+  @Test
+  void lookAtAnAnswer_thatFails_refusesIt_atOnce() throws Exception {
+    broken = true;
+
+    assertThat(send(request().build()).body()).isEqualTo("APX-606");
+    assertThat(lastHop.states(application))
+        .allSatisfy(
+            instance -> {
+              assertThat(instance.consecutiveFailures()).isZero();
+              assertThat(instance.activeRequests()).isZero();
+            });
+  }
+
+  /** As when a session ends, and the gateway resets the stream. */
+  @Test
+  void clientThatLeavesDuringTheSignOn_hasSentNothing() throws Exception {
+    pending = new CompletableFuture<>();
+    CompletableFuture<HttpResponse<String>> answer =
+        client.sendAsync(request().DELETE().build(), BodyHandlers.ofString());
+    HttpServerExchange exchange = arrived.get(30, TimeUnit.SECONDS);
+    CompletableFuture<Void> left = new CompletableFuture<>();
+    exchange
+        .getIoThread()
+        .execute(
+            () -> {
+              Forwarder.clientLeft(exchange);
+              left.complete(null);
+            });
+    left.get(30, TimeUnit.SECONDS);
+
+    pending.complete(Verdict.proceed());
+
+    assertThat(answer.get(30, TimeUnit.SECONDS).body()).isEqualTo("APX-106");
+    assertThat(asked).isEmpty();
+  }
+
   // ---- parts
 
   private void serve(HttpServerExchange exchange) {
+    arrived.complete(exchange);
     lastHop.serve(
         exchange,
         application,

@@ -226,6 +226,19 @@ class KerberosIT {
     assertThat(page.statusCode()).isEqualTo(502);
   }
 
+  /** Or every reload of a page would be a question, or four. */
+  @Test
+  void refusal_isRemembered_andTheDomainNotAsked(Domain domain) throws Exception {
+    start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), domain);
+    assertThat(get("sensitive@corp.test").body()).contains("APX-625");
+    domain.falls();
+    try {
+      assertThat(get("sensitive@corp.test").body()).contains("APX-625");
+    } finally {
+      domain.goesOn();
+    }
+  }
+
   @Test
   void keytabOfAnotherAccount_isRefusedWhenItIsConfigured(Domain domain) {
     assertThatThrownBy(
@@ -295,8 +308,18 @@ class KerberosIT {
     assertThat(proven.statusCode()).isEqualTo(200);
     assertThat(proven.headers().firstValue("WWW-Authenticate")).isEmpty();
 
-    origin.proof = genuine -> "oYGQMIGNoAMKAQA=";
-    assertThat(get("alice@corp.test").body()).contains("APX-621").doesNotContain("user alice");
+    for (String forged :
+        List.of(
+            "oYGQMIGNoAMKAQA=",
+            "oRQwEqADCgEAoQsGCSqGSIb3EgECAg==", // accept-completed, without a word of Kerberos
+            "oRQwEqADCgEDoQsGCSqGSIb3EgECAg==", // request-mic
+            "oRQwEqADCgEEoQsGCSqGSIb3EgECAg==")) { // a state that does not exist
+      origin.proof = genuine -> forged;
+      assertThat(get("alice@corp.test").body())
+          .as(forged)
+          .contains("APX-621")
+          .doesNotContain("user alice");
+    }
     String[] first = new String[1];
     origin.proof =
         genuine -> {
@@ -307,6 +330,26 @@ class KerberosIT {
     assertThat(get("alice@corp.test").body()).as("of another request").contains("APX-621");
     origin.proof = genuine -> null;
     assertThat(get("alice@corp.test").statusCode()).as("who offers none").isEqualTo(200);
+  }
+
+  /** Some servers take what follows on a connection for the first user's. */
+  @Test
+  void connectionsOfTickets_areNobodyElses(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+    for (int i = 0; i < 3; i++) {
+      assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
+      send(HttpRequest.newBuilder(url.resolve("/open")).timeout(Duration.ofSeconds(30)).build());
+    }
+    assertThat(origin.withTickets).hasSize(1).doesNotContainAnyElementsOf(origin.without);
+    assertThat(origin.without).hasSize(1);
+
+    origin.persistent = true;
+    for (int i = 0; i < 3; i++) {
+      HttpResponse<String> page = get("alice@corp.test");
+      assertThat(page.headers().firstValue("Persistent-Auth")).isEmpty();
+    }
+    assertThat(origin.withTickets).hasSize(3);
   }
 
   @Test
@@ -511,6 +554,7 @@ class KerberosIT {
                     .externalUrl(url.toString())
                     .internalUrl(origin)
                     .assignEveryone()
+                    .passthroughPath("/open", "GET")
                     .kerberosSignOn(delegation)
                     .build())
             .build()

@@ -11,6 +11,8 @@ import java.security.PrivilegedExceptionAction;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.UnaryOperator;
@@ -38,6 +40,14 @@ final class KerberosOrigin implements AutoCloseable {
   final AtomicInteger refusing = new AtomicInteger();
 
   final AtomicInteger asked = new AtomicInteger();
+
+  /** The connections by which requests came with a ticket, and without. */
+  final Set<Object> withTickets = ConcurrentHashMap.newKeySet();
+
+  final Set<Object> without = ConcurrentHashMap.newKeySet();
+
+  /** Says that it takes a connection for a user's, as some servers do. */
+  volatile boolean persistent;
 
   /** What becomes of the proof; null is none. */
   volatile UnaryOperator<String> proof = UnaryOperator.identity();
@@ -100,6 +110,10 @@ final class KerberosOrigin implements AutoCloseable {
   private void answer(HttpServerExchange exchange) {
     asked.incrementAndGet();
     String credentials = exchange.getRequestHeaders().getFirst(Headers.AUTHORIZATION);
+    (credentials == null ? without : withTickets).add(exchange.getConnection());
+    if (persistent) {
+      exchange.getResponseHeaders().put(new HttpString("Persistent-Auth"), "true");
+    }
     boolean refuses = refusing.getAndUpdate(left -> Math.max(0, left - 1)) > 0;
     String user = refuses || credentials == null ? null : accept(exchange, credentials);
     if (user == null) {

@@ -7,13 +7,16 @@ import io.apprxy.auth.sso.KerberosFailure.Step;
 import io.apprxy.auth.sso.ServiceAccount.Login;
 import java.security.PrivilegedActionException;
 import java.security.PrivilegedExceptionAction;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.Executor;
 import javax.security.auth.Subject;
+import javax.security.auth.kerberos.KerberosTicket;
 import org.ietf.jgss.GSSContext;
 import org.ietf.jgss.GSSCredential;
 import org.ietf.jgss.GSSException;
@@ -31,15 +34,22 @@ final class DelegatedUser {
   /** A name as it is, with its realm: nothing is looked up. */
   private static final Oid NAME = oid("1.2.840.113554.1.2.2.1");
 
+  /** A ticket is not used to its last second: the JDK would ask for another, and block. */
+  private static final Duration EARLY = Duration.ofMinutes(1);
+
+  private final String name;
   private final Identity identity;
   private final Instant until;
   private final Subject subject;
   private final GSSCredential credential;
 
   /** The services that there are tickets for, or will be soon. */
-  private final ConcurrentMap<String, CompletableFuture<Void>> tickets = new ConcurrentHashMap<>();
+  private final ConcurrentMap<String, CompletableFuture<Instant>> tickets =
+      new ConcurrentHashMap<>();
 
-  private DelegatedUser(Identity identity, Instant until, Subject subject, GSSCredential user) {
+  private DelegatedUser(
+      String name, Identity identity, Instant until, Subject subject, GSSCredential user) {
+    this.name = name;
     this.identity = identity;
     this.until = until;
     this.subject = subject;
@@ -75,7 +85,12 @@ final class DelegatedUser {
                   return ((ExtendedGSSCredential) service)
                       .impersonate(manager.createName(name, NAME));
                 });
-    return new DelegatedUser(identity, login.until(), subject, credential);
+    return new DelegatedUser(name, identity, login.until(), subject, credential);
+  }
+
+  /** Who it is in the realm. */
+  String name() {
+    return name;
   }
 
   /** Whom it was first asked for. */
@@ -88,27 +103,40 @@ final class DelegatedUser {
     return until;
   }
 
-  /** Whether a token for a service needs no domain controller. */
-  boolean hasTicket(String service) {
-    CompletableFuture<Void> ticket = tickets.get(service);
-    return ticket != null && ticket.isDone() && !ticket.isCompletedExceptionally();
+  /** Whether a token for a service needs no domain controller, and so does not block. */
+  boolean hasTicket(String service, Instant now) {
+    CompletableFuture<Instant> ticket = tickets.get(service);
+    return ticket != null && !isOver(ticket, now) && ticket.isDone();
   }
 
   /** Gets the ticket for a service: once, whoever waits for it. */
-  CompletableFuture<Void> ticket(String service, Executor workers, Kdc kdc) {
-    CompletableFuture<Void> ticket =
-        tickets.computeIfAbsent(
-            service, name -> CompletableFuture.runAsync(() -> fetch(name, kdc), workers));
-    return ticket.whenComplete(
-        (done, failed) -> {
-          if (failed != null) {
-            tickets.remove(service, ticket);
-          }
-        });
+  CompletableFuture<Instant> ticket(String service, Instant now, Executor workers, Kdc kdc) {
+    CompletableFuture<Instant> known = tickets.get(service);
+    if (known != null && isOver(known, now)) {
+      tickets.remove(service, known);
+    }
+    return tickets.computeIfAbsent(
+        service, name -> CompletableFuture.supplyAsync(() -> fetch(name, kdc), workers));
   }
 
-  private void fetch(String service, Kdc kdc) {
+  private static boolean isOver(CompletableFuture<Instant> ticket, Instant now) {
+    return ticket.isDone() && (ticket.isCompletedExceptionally() || !now.isBefore(ticket.join()));
+  }
+
+  /** Until when it is used; not at all if the JDK has not kept it. */
+  private Instant fetch(String service, Kdc kdc) {
     kdc.ask(Step.TICKET, () -> negotiate(service, TokenForm.KERBEROS)).end();
+    synchronized (subject.getPrivateCredentials()) {
+      return subject.getPrivateCredentials(KerberosTicket.class).stream()
+          .filter(ticket -> !ticket.isDestroyed() && isFor(service, ticket.getServer().getName()))
+          .map(ticket -> ticket.getEndTime().toInstant().minus(EARLY))
+          .max(Comparator.naturalOrder())
+          .orElse(Instant.MIN);
+    }
+  }
+
+  private static boolean isFor(String service, String server) {
+    return server.equals(service) || server.startsWith(service + "@");
   }
 
   /**

@@ -195,7 +195,7 @@ public final class KerberosDoctor {
       HttpResponse<Void> stranger = get(client, at, null);
       boolean asks =
           stranger.statusCode() == 401
-              && stranger.headers().allValues(CHALLENGE).stream().anyMatch(Negotiation::isOffered);
+              && !Negotiation.offers(stranger.headers().allValues(CHALLENGE)).isEmpty();
       Negotiation negotiation = known.negotiate(service, TokenForm.SPNEGO);
       HttpResponse<Void> answer = get(client, at, negotiation.credentials());
       if (answer.statusCode() == 401) {
@@ -203,10 +203,8 @@ public final class KerberosDoctor {
         return;
       }
       String proof =
-          answer.headers().allValues(CHALLENGE).stream()
-              .filter(Negotiation::isOffered)
-              .map(Negotiation::token)
-              .filter(Objects::nonNull)
+          Negotiation.offers(answer.headers().allValues(CHALLENGE)).stream()
+              .filter(token -> !token.isEmpty())
               .findFirst()
               .orElse(null);
       if (proof != null) {

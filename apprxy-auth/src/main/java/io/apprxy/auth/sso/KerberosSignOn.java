@@ -55,6 +55,8 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private static final String CHALLENGE = "WWW-Authenticate";
   private static final int THREADS = 8;
   private static final int QUEUE = 1_000;
+  private static final Duration REFUSAL_AGE = Duration.ofSeconds(10);
+  private static final Duration RENEWAL_AGE = Duration.ofSeconds(30);
 
   /** Whom the service account asks for a ticket of its own for. */
   private static final Identity NOBODY =
@@ -63,17 +65,27 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private final ServiceAccount account;
   private final Duration timeout;
   private final Clock clock;
-  private final Kdc kdc;
+  private final Cache<String, Kdc> kdcs;
   private final ThreadPoolExecutor workers;
   private final Cache<Key, CompletableFuture<DelegatedUser>> users;
+
+  /**
+   * What the domain has just refused, it is not asked again: whoever reloads a page would be heard.
+   */
+  private final Cache<Refused, GatewayException> refusals;
+
+  /** Whose tickets were renewed a moment ago, because an origin refused one. */
+  private final Cache<Key, Boolean> renewals;
 
   /** A user in a session: what another session of theirs may do is found out anew. */
   private record Key(String session, String name) {}
 
+  private record Refused(Key user, String service) {}
+
   private KerberosSignOn(Builder settings) {
     this.timeout = settings.timeout;
     this.clock = settings.clock;
-    this.kdc = new Kdc(System::nanoTime);
+    this.kdcs = Caffeine.newBuilder().maximumSize(100).executor(Runnable::run).build();
     AtomicInteger number = new AtomicInteger();
     this.workers =
         new ThreadPoolExecutor(
@@ -89,11 +101,30 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
             });
     workers.allowCoreThreadTimeOut(true);
     this.account =
-        new ServiceAccount(settings.principal, settings.keytab, workers, kdc, settings.clock);
+        new ServiceAccount(
+            settings.principal,
+            settings.keytab,
+            workers,
+            kdcOf(settings.principal),
+            settings.clock,
+            settings.ticketAge);
     this.users =
         Caffeine.newBuilder()
             .maximumSize(settings.maxUsers)
             .expireAfterWrite(settings.ticketAge)
+            .executor(Runnable::run) // there is little to do, and no other pool is to be woken
+            .build();
+    this.refusals =
+        Caffeine.newBuilder()
+            .maximumSize(settings.maxUsers)
+            .expireAfterWrite(REFUSAL_AGE)
+            .executor(Runnable::run)
+            .build();
+    this.renewals =
+        Caffeine.newBuilder()
+            .maximumSize(settings.maxUsers)
+            .expireAfterWrite(RENEWAL_AGE)
+            .executor(Runnable::run)
             .build();
   }
 
@@ -116,25 +147,46 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     }
     String service = wanted.servicePrincipalName();
     Key key = new Key(identity.sessionId(), LoginName.of(identity, wanted, account.realm()));
-    CompletableFuture<DelegatedUser> user = user(key, identity);
+    GatewayException refusal = refusals.getIfPresent(new Refused(key, service));
+    if (refusal != null) {
+      throw refusal;
+    }
+    CompletableFuture<DelegatedUser> user = users.getIfPresent(key);
     DelegatedUser there = there(user);
-    if (there != null && there.hasTicket(service)) {
-      begin(request, key, there, wanted);
+    if (user != null && there != null && there.hasTicket(service, clock.instant())) {
+      begin(request, key, user, negotiate(there, wanted, key, user));
       return Verdict.proceed();
     }
+    kdcOf(key.name()).check();
+    CompletableFuture<DelegatedUser> asked = user(key, identity);
     return Verdict.later(
-        withTicket(user, service)
+        withTicket(asked, service)
+            .thenApplyAsync(known -> negotiate(known, wanted, key, asked), workers)
+            .whenComplete((token, failed) -> remember(failed, new Refused(key, service)))
             .thenApply(
-                known -> {
-                  begin(request, key, known, wanted);
+                negotiation -> {
+                  begin(request, key, asked, negotiation);
                   return Verdict.proceed();
                 }));
+  }
+
+  private Kdc kdcOf(String principal) {
+    return kdcs.get(
+        principal.substring(principal.lastIndexOf('@') + 1), realm -> new Kdc(System::nanoTime));
+  }
+
+  private void remember(@Nullable Throwable failed, Refused what) {
+    if (failed != null
+        && cause(failed) instanceof GatewayException refusal
+        && refusal.code() != ErrorCode.KDC_UNREACHABLE) {
+      refusals.put(what, refusal);
+    }
   }
 
   /** Of this session: the one that is there, or under way, or the next. */
   private CompletableFuture<DelegatedUser> user(Key key, Identity identity) {
     CompletableFuture<DelegatedUser> known = users.getIfPresent(key);
-    DelegatedUser there = known == null ? null : there(known);
+    DelegatedUser there = there(known);
     if (known != null
         && (known.isCompletedExceptionally()
             || (there != null && !clock.instant().isBefore(there.until())))) {
@@ -143,44 +195,58 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     return users.get(key, next -> impersonate(next.name(), identity));
   }
 
-  private static @Nullable DelegatedUser there(CompletableFuture<DelegatedUser> user) {
-    return user.isDone() && !user.isCompletedExceptionally() ? user.join() : null;
+  private static @Nullable DelegatedUser there(@Nullable CompletableFuture<DelegatedUser> user) {
+    return user != null && user.isDone() && !user.isCompletedExceptionally() ? user.join() : null;
   }
 
-  /** Needs a service ticket that is there already. */
-  private void begin(
-      OriginRequest request, Key key, DelegatedUser user, KerberosDelegation wanted) {
-    Negotiation negotiation;
+  /** Blocks if there is no ticket for the service. */
+  private Negotiation negotiate(
+      DelegatedUser known,
+      KerberosDelegation wanted,
+      Key key,
+      CompletableFuture<DelegatedUser> user) {
     try {
-      negotiation = user.negotiate(wanted.servicePrincipalName(), wanted.tokenForm());
+      return known.negotiate(wanted.servicePrincipalName(), wanted.tokenForm());
     } catch (PrivilegedActionException e) {
-      users.invalidate(key);
+      users.asMap().remove(key, user);
       throw KerberosFailure.of(e, Step.TICKET);
     }
-    request.set("Authorization", negotiation.credentials());
-    request.onAnswer(answer -> isRefused(answer, key, negotiation));
   }
 
-  private boolean isRefused(OriginAnswer answer, Key key, Negotiation negotiation) {
-    List<String> offers =
-        answer.headers(CHALLENGE).stream().filter(Negotiation::isOffered).toList();
+  private void begin(
+      OriginRequest request,
+      Key key,
+      CompletableFuture<DelegatedUser> user,
+      Negotiation negotiation) {
+    request.set("Authorization", negotiation.credentials());
+    request.onAnswer(answer -> isRefused(answer, key, user, negotiation));
+  }
+
+  private boolean isRefused(
+      OriginAnswer answer,
+      Key key,
+      CompletableFuture<DelegatedUser> user,
+      Negotiation negotiation) {
+    List<String> offers = Negotiation.offers(answer.headers(CHALLENGE));
     if (offers.isEmpty()) {
       negotiation.end();
       return false;
     }
     if (answer.status() == 401) {
       negotiation.end();
-      users.invalidate(key); // the service may have a new key
+      renew(key, user);
       return true;
     }
-    for (String offer : offers) {
-      String proof = Negotiation.token(offer);
-      if (proof != null) {
-        negotiation.verify(proof);
-      }
-    }
+    offers.stream().filter(proof -> !proof.isEmpty()).forEach(negotiation::verify);
     answer.remove(CHALLENGE);
     return false;
+  }
+
+  /** The service may have a new key; but there are pages that are refused to some users always. */
+  private void renew(Key key, CompletableFuture<DelegatedUser> refused) {
+    if (renewals.asMap().putIfAbsent(key, true) == null) {
+      users.asMap().remove(key, refused);
+    }
   }
 
   // ---- tickets
@@ -193,14 +259,19 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     return account
         .login()
         .thenApplyAsync(
-            login -> kdc.ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, name, identity)),
+            login ->
+                kdcOf(name).ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, name, identity)),
             workers);
   }
 
   /** The user with a ticket for a service, in time, or the reason why there is none. */
   CompletableFuture<DelegatedUser> withTicket(
       CompletableFuture<DelegatedUser> user, String service) {
-    return user.thenCompose(known -> known.ticket(service, workers, kdc).thenApply(done -> known))
+    return user.thenCompose(
+            known ->
+                known
+                    .ticket(service, clock.instant(), workers, kdcOf(known.name()))
+                    .thenApply(done -> known))
         .exceptionallyCompose(failed -> explained(failed, service))
         .orTimeout(timeout.toMillis(), TimeUnit.MILLISECONDS)
         .exceptionally(this::refused);
@@ -226,6 +297,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private GatewayException ofItself(
       ServiceAccount.Login login, String service, GatewayException known) {
     try {
+      Kdc kdc = kdcOf(account.principal());
       DelegatedUser itself =
           kdc.ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, account.principal(), NOBODY));
       kdc.ask(Step.TICKET, () -> itself.negotiate(service, Application.TokenForm.KERBEROS)).end();
@@ -239,7 +311,6 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private DelegatedUser refused(Throwable failed) {
     Throwable cause = cause(failed);
     if (cause instanceof TimeoutException) {
-      kdc.failed();
       throw new GatewayException(ErrorCode.KDC_UNREACHABLE, "no ticket within " + timeout, cause);
     }
     if (cause instanceof RejectedExecutionException) {

@@ -4,6 +4,7 @@ import io.apprxy.Application.KerberosDelegation;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
+import java.text.Normalizer;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
@@ -53,10 +54,19 @@ final class LoginName {
   private static String principal(String user, String realm, String claim) {
     if (user.length() + realm.length() > MAX
         || !USER.matcher(user).matches()
+        || user.endsWith("$") // a machine
+        || !Normalizer.isNormalized(user, Normalizer.Form.NFKC) // or one letter looks like another
+        || !user.codePoints().allMatch(LoginName::isVisible)
         || !REALM.matcher(realm).matches()) {
       throw refused("has a " + claim + " that is no name of a user in a realm");
     }
     return user.toLowerCase(Locale.ROOT) + "@" + realm.toUpperCase(Locale.ROOT);
+  }
+
+  private static boolean isVisible(int c) {
+    return c < 0x7f
+        || Character.isLetterOrDigit(c)
+        || Character.getType(c) == Character.NON_SPACING_MARK;
   }
 
   private static GatewayException refused(String why) {

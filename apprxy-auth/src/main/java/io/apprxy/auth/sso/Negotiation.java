@@ -1,18 +1,23 @@
 package io.apprxy.auth.sso;
 
+import com.sun.security.jgss.ExtendedGSSContext;
+import com.sun.security.jgss.InquireType;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import java.security.PrivilegedActionException;
 import java.security.PrivilegedExceptionAction;
 import java.util.Base64;
+import java.util.List;
+import java.util.regex.Pattern;
 import javax.security.auth.Subject;
 import org.ietf.jgss.GSSContext;
 import org.ietf.jgss.GSSException;
-import org.jspecify.annotations.Nullable;
 
 /** One request's {@code Negotiate} (RFC 4559 §4), until its answer. Confined to that request. */
 final class Negotiation {
   private static final String SCHEME = "Negotiate";
+  private static final Pattern OFFER =
+      Pattern.compile("(?i)(?:^|,)[ \\t]*Negotiate(?:[ \\t]+([A-Za-z0-9+/]+=*))?[ \\t]*(?=,|$)");
 
   private final Subject subject;
   private final GSSContext context;
@@ -29,18 +34,15 @@ final class Negotiation {
     return SCHEME + " " + Base64.getEncoder().encodeToString(token);
   }
 
-  /** Whether a challenge is of this scheme. */
-  static boolean isOffered(String challenge) {
-    return challenge.regionMatches(true, 0, SCHEME, 0, SCHEME.length())
-        && (challenge.length() == SCHEME.length()
-            || challenge.charAt(SCHEME.length()) == ' '
-            || challenge.charAt(SCHEME.length()) == ',');
-  }
-
-  /** The token in a challenge of this scheme, or null if there is none. */
-  static @Nullable String token(String challenge) {
-    String token = challenge.substring(SCHEME.length()).strip();
-    return token.isEmpty() ? null : token;
+  /**
+   * What an origin says in {@code WWW-Authenticate} (RFC 9110 §11.6.1), as far as it is of this
+   * scheme: its tokens, empty where there is none.
+   */
+  static List<String> offers(List<String> challenges) {
+    return challenges.stream()
+        .flatMap(line -> OFFER.matcher(line).results())
+        .map(offer -> offer.group(1) == null ? "" : offer.group(1))
+        .toList();
   }
 
   /**
@@ -58,7 +60,10 @@ final class Negotiation {
         throw new GatewayException(
             ErrorCode.ORIGIN_NOT_PROVEN, "the origin's Kerberos token proves nothing");
       }
-    } catch (PrivilegedActionException | IllegalArgumentException e) {
+      // SPNEGO may end without a word of Kerberos, and would still tell of mutual authentication:
+      // this is asked of the Kerberos mechanism, which must have seen the proof.
+      ((ExtendedGSSContext) context).inquireSecContext(InquireType.KRB5_GET_TKT_FLAGS);
+    } catch (PrivilegedActionException | GSSException | IllegalArgumentException e) {
       throw new GatewayException(
           ErrorCode.ORIGIN_NOT_PROVEN, "the origin's Kerberos token is not genuine", e);
     } finally {

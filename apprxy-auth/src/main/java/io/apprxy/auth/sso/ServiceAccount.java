@@ -1,5 +1,6 @@
 package io.apprxy.auth.sso;
 
+import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.auth.sso.KerberosFailure.Step;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import javax.security.auth.Subject;
 import javax.security.auth.kerberos.KerberosTicket;
 import javax.security.auth.login.AppConfigurationEntry;
@@ -26,27 +28,37 @@ final class ServiceAccount {
   /** Domain controllers take no ticket that is about to end: two minutes before, it was seen. */
   private static final Duration EARLY = Duration.ofMinutes(5);
 
+  private static final Duration REFUSED = Duration.ofSeconds(30);
+
   private final String principal;
   private final Path keytab;
   private final Executor workers;
   private final Kdc kdc;
   private final Clock clock;
-  private @Nullable CompletableFuture<Login> current;
 
-  ServiceAccount(String principal, Path keytab, Executor workers, Kdc kdc, Clock clock) {
+  /** Tickets of users are used no longer; those that a login brings must outlive them. */
+  private final Duration ticketAge;
+
+  private @Nullable CompletableFuture<Login> current;
+  private Instant failedAt = Instant.MIN;
+
+  ServiceAccount(
+      String principal, Path keytab, Executor workers, Kdc kdc, Clock clock, Duration ticketAge) {
     this.principal = principal;
     this.keytab = keytab;
     this.workers = workers;
     this.kdc = kdc;
     this.clock = clock;
+    this.ticketAge = ticketAge;
   }
 
   /**
    * A login.
    *
    * @param until it is good for new tickets
+   * @param renewed then there is to be another: before the tickets end that came of it
    */
-  record Login(Subject subject, Instant until) {}
+  record Login(Subject subject, Instant until, Instant renewed) {}
 
   String principal() {
     return principal;
@@ -60,16 +72,43 @@ final class ServiceAccount {
   /** The present login, or the next one. */
   synchronized CompletableFuture<Login> login() {
     CompletableFuture<Login> known = current;
-    if (known == null || hasEnded(known)) {
-      known = CompletableFuture.supplyAsync(() -> kdc.ask(Step.LOGIN, this::logIn), workers);
+    if (known == null || isOver(known)) {
+      known = new CompletableFuture<>();
       current = known;
+      CompletableFuture<Login> next = known;
+      try {
+        workers.execute(() -> logIn(next));
+      } catch (RejectedExecutionException e) {
+        current = null;
+        next.completeExceptionally(e);
+      }
     }
     return known;
   }
 
-  private boolean hasEnded(CompletableFuture<Login> known) {
-    return known.isDone()
-        && (known.isCompletedExceptionally() || !clock.instant().isBefore(known.join().until()));
+  /**
+   * One that was refused is not tried again at once: some domains lock an account that comes with a
+   * wrong key too often.
+   */
+  private boolean isOver(CompletableFuture<Login> known) {
+    if (!known.isDone()) {
+      return false;
+    }
+    Instant now = clock.instant();
+    return known.isCompletedExceptionally()
+        ? now.isAfter(failedAt.plus(REFUSED))
+        : !now.isBefore(known.join().renewed());
+  }
+
+  private void logIn(CompletableFuture<Login> next) {
+    try {
+      next.complete(kdc.ask(Step.LOGIN, this::logIn));
+    } catch (GatewayException e) {
+      synchronized (this) {
+        failedAt = e.code() == ErrorCode.KDC_UNREACHABLE ? Instant.MIN : clock.instant();
+      }
+      next.completeExceptionally(e);
+    }
   }
 
   /**
@@ -88,8 +127,13 @@ final class ServiceAccount {
             .orElseThrow(() -> new LoginException("the login brought no ticket"));
     Instant now = clock.instant();
     Duration life = Duration.between(now, ticket.getEndTime().toInstant());
-    Duration early = EARLY.compareTo(life.dividedBy(2)) < 0 ? EARLY : life.dividedBy(2);
-    return new Login(subject, ticket.getEndTime().toInstant().minus(early));
+    Instant half = now.plus(life.dividedBy(2));
+    Instant until = latest(half, now.plus(life).minus(EARLY));
+    return new Login(subject, until, latest(half, until.minus(ticketAge)));
+  }
+
+  private static Instant latest(Instant one, Instant other) {
+    return one.isAfter(other) ? one : other;
   }
 
   private Configuration configuration() {

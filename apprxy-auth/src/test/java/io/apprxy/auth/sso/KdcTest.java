@@ -47,7 +47,7 @@ class KdcTest {
       fails();
     }
     assertThat(asked).hasValue(3);
-    assertThatThrownBy(this::answers).hasMessageContaining("are not asked now");
+    assertThatThrownBy(this::answers).hasMessageContaining("not asked any more");
   }
 
   @Test
@@ -90,5 +90,37 @@ class KdcTest {
               e -> assertThat(e.code()).isEqualTo(ErrorCode.KERBEROS_CLOCK_SKEW));
     }
     assertThat(asked).hasValue(10);
+  }
+
+  /** Whoever came after it would wait as long, and take another thread. */
+  @Test
+  void questionThatIsOpenForLong_isEnoughToKnow() {
+    kdc.ask(
+        Step.LOGIN,
+        () -> {
+          kdc.check();
+          nanos.addAndGet(TimeUnit.SECONDS.toNanos(5));
+          assertThatThrownBy(kdc::check).hasMessageContaining("do not answer");
+          return "at last";
+        });
+
+    kdc.check();
+  }
+
+  @Test
+  void oneTries_andNobodyElseMeanwhile() {
+    for (int i = 0; i < 3; i++) {
+      fails();
+    }
+    nanos.addAndGet(TimeUnit.SECONDS.toNanos(10));
+
+    kdc.ask(
+        Step.LOGIN,
+        () -> {
+          assertThatThrownBy(kdc::check).hasMessageContaining("do not answer");
+          return "there";
+        });
+
+    kdc.check();
   }
 }

@@ -82,10 +82,22 @@ class LoginNameTest {
         "alice@-corp.test",
         "alice@corp.test.",
         "a:b@corp.test",
-        "*@corp.test"
+        "*@corp.test",
+        "dc1$@corp.test",
+        "\u212aate@corp.test",
+        "\uff21dmin@corp.test",
+        "ali\u200bce@corp.test",
+        "a\u202eb@corp.test",
+        "a\u00a0b@corp.test"
       })
   void nameThatIsNoUsers_isRefused(String name) {
     assertRefused(DELEGATION, Map.of("upn", name));
+  }
+
+  @Test
+  void lettersOfOtherLanguages_areLetters() {
+    assertThat(name(DELEGATION, Map.of("upn", "J\u00dcRGEN@corp.test")))
+        .isEqualTo("j\u00fcrgen@CORP.TEST");
   }
 
   @Test
