@@ -75,8 +75,15 @@ final class KerberosFailure {
 
   private static ErrorCode code(Throwable reason, String text, Step step) {
     // A LoginException has the text of its cause, and not the cause.
+    if (text.contains("Cannot locate KDC") || text.contains("No service creds")) {
+      // Of a realm that krb5.conf does not know, or that there is no way to.
+      return switch (step) {
+        case LOGIN -> ErrorCode.KDC_UNREACHABLE;
+        case IMPERSONATION -> ErrorCode.KERBEROS_USER_UNKNOWN;
+        case TICKET -> ErrorCode.KERBEROS_SERVICE_UNKNOWN;
+      };
+    }
     if (isOfNetwork(reason)
-        || text.contains("Cannot locate KDC")
         || text.contains("Connection refused")
         || text.contains("timed out")
         || text.contains("Receive timed out")) {

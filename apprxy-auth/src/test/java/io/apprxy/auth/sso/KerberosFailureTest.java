@@ -11,6 +11,7 @@ import javax.security.auth.login.LoginException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The texts of the JDK: those of logins; the others come from a domain, in an integration test. */
 class KerberosFailureTest {
@@ -33,6 +34,22 @@ class KerberosFailureTest {
       })
   void loginThatFails_hasACode(String text, ErrorCode code) {
     assertThat(KerberosFailure.of(new LoginException(text), Step.LOGIN).code()).isEqualTo(code);
+  }
+
+  /** The texts of JDK 17 and 25. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Cannot locate KDC",
+        "No service creds",
+        "Fail to create credential. (63) - No service creds"
+      })
+  void realmThatNobodyKnows_isTheUsersOrTheServices(String text) {
+    Exception failed = new Exception(text);
+    assertThat(KerberosFailure.of(failed, Step.IMPERSONATION).code())
+        .isEqualTo(ErrorCode.KERBEROS_USER_UNKNOWN);
+    assertThat(KerberosFailure.of(failed, Step.TICKET).code())
+        .isEqualTo(ErrorCode.KERBEROS_SERVICE_UNKNOWN);
   }
 
   @Test
