@@ -14,9 +14,13 @@ import io.apprxy.auth.sso.HeaderSignOn;
 import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -158,15 +162,11 @@ abstract class SignInTests {
     start("gateway-basic", client -> client);
     DemoBrowser browser = browser();
     signIn(browser, url, "wonderland");
-    JsonNode provider =
-        new JsonMapper()
-            .readTree(
-                browser.open(URI.create(issuer + "/.well-known/openid-configuration")).body());
     DemoBrowser another = browser();
     signIn(another, url, "wonderland");
 
     HttpResponse<String> asked =
-        browser.open(URI.create(provider.get("end_session_endpoint").asString()));
+        browser.open(URI.create(metadata().get("end_session_endpoint").asString()));
     browser.post(form(asked), fields(asked));
 
     Instant end = Instant.now().plusSeconds(30);
@@ -175,6 +175,21 @@ abstract class SignInTests {
     }
     assertThat(form(browser.open(url))).as("the page that asks for a password").isNotNull();
     assertGreeted(another.open(url));
+  }
+
+  /** For a program, and not for a browser: some make an HTML page of it for those. */
+  private JsonNode metadata() throws Exception {
+    HttpResponse<String> answer =
+        HttpClient.newBuilder()
+            .sslContext(PemFiles.trust(List.of(providerCertificate())))
+            .build()
+            .send(
+                HttpRequest.newBuilder(URI.create(issuer + "/.well-known/openid-configuration"))
+                    .timeout(Duration.ofSeconds(30))
+                    .build(),
+                BodyHandlers.ofString());
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    return new JsonMapper().readTree(answer.body());
   }
 
   @Test
@@ -271,7 +286,12 @@ abstract class SignInTests {
         Undertow.builder()
             .addHttpListener(backChannel.getPort(), "127.0.0.1")
             .setServerOption(UndertowOptions.DECODE_URL, false)
-            .setHandler(gateway.handler())
+            .setHandler(
+                exchange -> {
+                  // The next test has another gateway at this port: no connection is to be kept.
+                  exchange.setPersistent(false);
+                  gateway.handler().handleRequest(exchange);
+                })
             .build();
     plain.start();
     running.push(plain::stop);

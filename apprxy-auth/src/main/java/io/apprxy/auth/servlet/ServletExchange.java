@@ -1,7 +1,6 @@
 package io.apprxy.auth.servlet;
 
 import io.apprxy.Application;
-import io.apprxy.BearerTokens;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
@@ -127,19 +126,12 @@ final class ServletExchange implements Exchange {
 
   /**
    * The headers of the request as a gateway would pass them on: without what a client says of
-   * itself that only a proxy may say, without access tokens unless the application takes them, and
-   * with who the client is as far as it can be trusted.
+   * itself that only a proxy may say, and with who the client is as far as it can be trusted.
    */
   HeaderMap headersOfTheApplication(IdentityHeaders identityHeaders) {
     HeaderMap copy = new HeaderMap();
     headers.forEach(header -> copy.addAll(header.getHeaderName(), header));
     RequestHeaders.toApplication(copy, identityHeaders);
-    BearerTokens tokens = application().bearerTokens();
-    if (passesThrough()) {
-      RequestHeaders.keepMethod(copy);
-    } else if (tokens != null && !tokens.forward()) {
-      RequestHeaders.removeTokens(copy);
-    }
     ForwardedHeaders.set(
         copy, Objects.requireNonNull(client, "the client is known after check"), authority());
     return copy;
