@@ -64,11 +64,7 @@ final class Hygiene {
     HeaderMap headers = exchange.undertow().getRequestHeaders();
     String upgrade = upgrade(exchange, headers);
     RequestHeaders.clean(headers, identityHeaders);
-    if (exchange.passesThrough()) {
-      RequestHeaders.keepMethod(headers);
-    } else if (!forwardsTokens(exchange.application())) {
-      RequestHeaders.removeTokens(headers);
-    }
+    RequestHeaders.keepBack(headers, exchange.application(), exchange.passesThrough());
     ForwardedHeaders.set(headers, exchange.client(), exchange.authority());
     headers.put(Headers.HOST, exchange.authority());
     headers.put(Responses.REQUEST_ID, exchange.id());
@@ -78,11 +74,6 @@ final class Hygiene {
   }
 
   /** Where the gateway takes no tokens itself, they are for the origin. */
-  private static boolean forwardsTokens(Application application) {
-    BearerTokens tokens = application.bearerTokens();
-    return tokens == null || tokens.forward();
-  }
-
   /** The protocol to switch to, if the application allows it and its origin can. */
   private static @Nullable String upgrade(UndertowExchange exchange, HeaderMap headers) {
     Application application = exchange.application();

@@ -1,5 +1,7 @@
 package io.apprxy.rewrite;
 
+import io.apprxy.Application;
+import io.apprxy.BearerTokens;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
@@ -43,11 +45,17 @@ public final class RequestHeaders {
   }
 
   /**
-   * Removes what frameworks take for another method than that of the request, by which it was let
-   * through.
+   * Removes what is the gateway's affair, of a request that may go on: of one that passes through,
+   * what frameworks take for another method than that by which it was let through; of others,
+   * access tokens that the application does not want to see.
    */
-  public static void keepMethod(HeaderMap headers) {
-    removeIf(headers, METHOD_OVERRIDES::contains);
+  public static void keepBack(HeaderMap headers, Application application, boolean passesThrough) {
+    BearerTokens tokens = application.bearerTokens();
+    if (passesThrough) {
+      removeIf(headers, METHOD_OVERRIDES::contains);
+    } else if (tokens != null && !tokens.forward()) {
+      removeTokens(headers);
+    }
   }
 
   /**
@@ -73,7 +81,7 @@ public final class RequestHeaders {
   }
 
   /** Removes access tokens, and proofs that go with them (RFC 6750 §2.1, RFC 9449 §7.1). */
-  public static void removeTokens(HeaderMap headers) {
+  private static void removeTokens(HeaderMap headers) {
     HeaderValues credentials = headers.get(Headers.AUTHORIZATION);
     if (credentials != null && credentials.stream().anyMatch(RequestHeaders::isToken)) {
       headers.remove(Headers.AUTHORIZATION);

@@ -11,6 +11,8 @@ import io.apprxy.auth.sso.KerberosDoctor.Finding;
 import io.apprxy.auth.sso.KerberosSignOn;
 import java.net.URI;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -74,7 +76,7 @@ final class KerberosExample implements Callable<Integer>, AutoCloseable {
       description = "Where the demo's CA is kept. Default: ~/.apprxy-quickstart")
   private Path directory = DemoSetup.defaultDirectory();
 
-  private final java.util.ArrayDeque<AutoCloseable> running = new java.util.ArrayDeque<>();
+  private final Deque<AutoCloseable> running = new ArrayDeque<>();
 
   /** Looks whether it can work, starts the gateway, and stops it on Ctrl-C. */
   public static void main(String[] arguments) {

@@ -3,7 +3,6 @@ package io.apprxy.auth.servlet;
 import io.apprxy.AccessPolicy;
 import io.apprxy.Admission;
 import io.apprxy.Application;
-import io.apprxy.BearerTokens;
 import io.apprxy.CrossOrigin;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
@@ -153,16 +152,6 @@ public final class PreAuthenticationFilter implements Filter {
 
   // ---- a request that arrives: the stages of a gateway
 
-  /** What a gateway would not forward, of a request that goes on. */
-  private static void keepBack(ServletExchange exchange, HeaderMap headers) {
-    BearerTokens tokens = exchange.application().bearerTokens();
-    if (exchange.passesThrough()) {
-      RequestHeaders.keepMethod(headers);
-    } else if (tokens != null && !tokens.forward()) {
-      RequestHeaders.removeTokens(headers);
-    }
-  }
-
   private void arrive(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
       throws IOException, ServletException {
     ServletExchange exchange = new ServletExchange(request);
@@ -183,7 +172,7 @@ public final class PreAuthenticationFilter implements Filter {
       }
       headers = exchange.headersOfTheApplication(identityHeaders);
       if (answer == null) {
-        keepBack(exchange, headers);
+        RequestHeaders.keepBack(headers, exchange.application(), exchange.passesThrough());
       }
       Identity identity = exchange.identity();
       if (answer == null && identity != null) {

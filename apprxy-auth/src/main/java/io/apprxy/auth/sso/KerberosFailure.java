@@ -2,9 +2,6 @@ package io.apprxy.auth.sso;
 
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
-import java.net.ConnectException;
-import java.net.NoRouteToHostException;
-import java.net.PortUnreachableException;
 import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
@@ -65,12 +62,9 @@ final class KerberosFailure {
   }
 
   private static boolean isOfNetwork(Throwable at) {
-    return at instanceof ConnectException
+    return at instanceof SocketException // refused, no route, and the like
         || at instanceof SocketTimeoutException
-        || at instanceof UnknownHostException
-        || at instanceof NoRouteToHostException
-        || at instanceof PortUnreachableException
-        || at instanceof SocketException;
+        || at instanceof UnknownHostException;
   }
 
   private static ErrorCode code(Throwable reason, String text, Step step) {
@@ -83,10 +77,7 @@ final class KerberosFailure {
         case TICKET -> ErrorCode.KERBEROS_SERVICE_UNKNOWN;
       };
     }
-    if (isOfNetwork(reason)
-        || text.contains("Connection refused")
-        || text.contains("timed out")
-        || text.contains("Receive timed out")) {
+    if (isOfNetwork(reason) || text.contains("Connection refused") || text.contains("timed out")) {
       return ErrorCode.KDC_UNREACHABLE;
     }
     int code = code(text);
