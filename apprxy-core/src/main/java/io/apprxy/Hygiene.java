@@ -73,7 +73,6 @@ final class Hygiene {
     }
   }
 
-  /** Where the gateway takes no tokens itself, they are for the origin. */
   /** The protocol to switch to, if the application allows it and its origin can. */
   private static @Nullable String upgrade(UndertowExchange exchange, HeaderMap headers) {
     Application application = exchange.application();
