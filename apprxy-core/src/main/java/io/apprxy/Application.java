@@ -402,26 +402,41 @@ public record Application(
   /**
    * How the origin learns who the user is. Immutable.
    *
-   * @param headers header name to claim name: the origin gets the values of the claim, joined with
-   *     a comma
+   * @param headers the headers that tell the origin something of the user
    * @param signedAssertion what the gateway signs for the origin; null for nothing
    * @param kerberos the ticket that the origin gets ({@code kerberosSignOnSettings}); null for none
    */
   public record SingleSignOn(
-      Map<String, String> headers,
+      List<HeaderMapping> headers,
       @Nullable SignedAssertion signedAssertion,
       @Nullable KerberosDelegation kerberos) {
+    /**
+     * Settings.
+     *
+     * @throws IllegalArgumentException if two headers are the same to an origin, in any spelling
+     */
     public SingleSignOn {
-      headers = Map.copyOf(Objects.requireNonNull(headers, "headers"));
+      headers = List.copyOf(Objects.requireNonNull(headers, "headers"));
+      Set<String> folded = new HashSet<>();
+      for (String name : names(headers, signedAssertion)) {
+        if (!folded.add(HeaderNames.fold(name))) {
+          throw new IllegalArgumentException(
+              "singleSignOn: two headers are the same to an origin: " + name);
+        }
+      }
     }
 
     /** The names of all headers that tell the origin an identity. */
-    public Set<String> headerNames() {
-      if (signedAssertion == null) {
-        return headers.keySet();
+    public List<String> headerNames() {
+      return names(headers, signedAssertion);
+    }
+
+    private static List<String> names(
+        List<HeaderMapping> headers, @Nullable SignedAssertion signedAssertion) {
+      List<String> names = new ArrayList<>(headers.stream().map(HeaderMapping::header).toList());
+      if (signedAssertion != null) {
+        names.add(signedAssertion.header());
       }
-      Set<String> names = new HashSet<>(headers.keySet());
-      names.add(signedAssertion.header());
       return names;
     }
 
@@ -825,7 +840,7 @@ public record Application(
     private final List<String> users = new ArrayList<>();
     private final List<String> groups = new ArrayList<>();
     private boolean everyone;
-    private Map<String, String> headers = Map.of();
+    private final List<HeaderMapping> headers = new ArrayList<>();
     private @Nullable SignedAssertion signedAssertion;
     private @Nullable KerberosDelegation kerberos;
     private Duration applicationServerTimeout = Duration.ofSeconds(85);
@@ -939,9 +954,19 @@ public record Application(
       return this;
     }
 
-    /** Header name to claim name. Default: no header. */
+    /**
+     * Adds headers that tell a claim as it is: header name to claim name. Default: no header.
+     *
+     * @throws IllegalArgumentException as {@link HeaderMapping} does
+     */
     public Builder headerSignOn(Map<String, String> headerToClaim) {
-      headers = Map.copyOf(headerToClaim);
+      headerToClaim.forEach((header, claim) -> headers.add(HeaderMapping.of(header, claim)));
+      return this;
+    }
+
+    /** Adds headers that tell the origin something of the user. Default: no header. */
+    public Builder headerSignOn(HeaderMapping... mappings) {
+      headers.addAll(List.of(mappings));
       return this;
     }
 

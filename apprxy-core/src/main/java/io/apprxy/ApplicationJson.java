@@ -1,5 +1,6 @@
 package io.apprxy;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +62,9 @@ final class ApplicationJson {
       lay(check, complete);
       ((ObjectNode) whole.path("loadBalancing")).set("healthCheck", complete);
     }
+    if (whole.path("singleSignOn") instanceof ObjectNode signOn) {
+      completeHeaders(signOn);
+    }
     if (whole.path("singleSignOn").path("signedAssertion") instanceof ObjectNode assertion) {
       ObjectNode complete = MAPPER.valueToTree(Application.SignedAssertion.defaults());
       lay(assertion, complete);
@@ -102,6 +106,28 @@ final class ApplicationJson {
     for (JsonNode context : whole.path("authenticationContexts")) {
       if (context instanceof ObjectNode object && !object.has("methods")) {
         object.putArray("methods");
+      }
+    }
+  }
+
+  /** Headers may be named with their claims: {@code {"X-User": "email"}}. */
+  private static void completeHeaders(ObjectNode signOn) {
+    ArrayNode complete = MAPPER.createArrayNode();
+    if (signOn.get("headers") instanceof ObjectNode claims) {
+      for (Map.Entry<String, JsonNode> header : claims.properties()) {
+        ObjectNode mapping = complete.addObject();
+        mapping.put("header", header.getKey());
+        mapping.putObject("source").set("claim", header.getValue());
+      }
+      signOn.set("headers", complete);
+    }
+    ObjectNode rest = MAPPER.valueToTree(HeaderMapping.of("X-Default", "default"));
+    rest.remove(List.of("header", "source"));
+    for (JsonNode given : signOn.path("headers")) {
+      if (given instanceof ObjectNode mapping) {
+        rest.properties().stream()
+            .filter(setting -> !mapping.has(setting.getKey()))
+            .forEach(setting -> mapping.set(setting.getKey(), setting.getValue()));
       }
     }
   }

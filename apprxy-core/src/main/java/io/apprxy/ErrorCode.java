@@ -207,6 +207,11 @@ public enum ErrorCode {
       502,
       "The application does not speak the protocol that is configured.",
       "The operator should set originProtocol to HTTP_1_1, or enable HTTP/2 at the origin."),
+  CLAIM_MISSING(
+      "APX-610",
+      403,
+      "Your account lacks something that the application needs to know of you.",
+      "The operator should have the identity provider send the claim that the log names."),
 
   ORIGIN_REFUSED_SIGN_ON(
       "APX-620",

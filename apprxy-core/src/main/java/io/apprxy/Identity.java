@@ -62,14 +62,17 @@ public record Identity(
     };
   }
 
-  /** The claim of this name as a list of strings: empty if absent, one element if it is no list. */
+  /**
+   * The claim of this name as a list of strings: empty if absent, one element if it is no list. A
+   * value that is null is none.
+   */
   public List<String> values(String name) {
     Object value = claim(name);
     if (value == null) {
       return List.of();
     }
     return value instanceof Collection<?> many
-        ? many.stream().map(String::valueOf).toList()
+        ? many.stream().filter(Objects::nonNull).map(Object::toString).toList()
         : List.of(value.toString());
   }
 

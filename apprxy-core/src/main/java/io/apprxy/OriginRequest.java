@@ -1,5 +1,6 @@
 package io.apprxy;
 
+import java.util.List;
 import java.util.function.Predicate;
 
 /** The headers of a request on their way to an origin. Not thread-safe; confined to one request. */
@@ -12,7 +13,17 @@ public interface OriginRequest {
    * @throws IllegalArgumentException if the name is no token (RFC 9110 §5.6.2), or the value holds
    *     a control character or a character beyond ASCII
    */
-  void set(String name, String value);
+  default void set(String name, String value) {
+    set(name, List.of(value));
+  }
+
+  /**
+   * Sets a header for each of these values, none if there are none, as {@link #set(String, String)}
+   * does.
+   *
+   * @throws IllegalArgumentException as there
+   */
+  void set(String name, List<String> values);
 
   /** Removes every header of this name, in any spelling. */
   void remove(String name);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application.ExternalAuthentication;
+import io.apprxy.ClaimsTransformation.Regex;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
@@ -394,6 +395,10 @@ class ApplicationTest {
             .connectorGroup("hq")
             .assignGroups("staff", "gr\u00fc\u00df\"e")
             .headerSignOn(Map.of("X-User", "preferred_username", "X-Mail", "email"))
+            .headerSignOn(everyTransformation())
+            .headerSignOn(HeaderMapping.constant("X-Realm", "corp").require())
+            .headerSignOn(HeaderMapping.of("X-Groups", "groups").joinedBy("; "))
+            .headerSignOn(HeaderMapping.of("X-Group", "groups").inSeveralHeaders())
             .signedAssertion(
                 Application.SignedAssertion.defaults()
                     .inHeader("X-Who")
@@ -417,6 +422,114 @@ class ApplicationTest {
             .build();
 
     assertThat(Application.fromJson(application.toJson())).isEqualTo(application);
+  }
+
+  private static HeaderMapping everyTransformation() {
+    ClaimSource other = ClaimSource.claim("other");
+    ClaimSource constant = ClaimSource.constant("constant");
+    return HeaderMapping.of("X-Everything", "claim")
+        .transform(
+            new ClaimsTransformation.ExtractMailPrefix(),
+            new ClaimsTransformation.Join("@", constant),
+            new ClaimsTransformation.ToLowercase(),
+            new ClaimsTransformation.ToUppercase(),
+            new ClaimsTransformation.Contains("a", other, constant),
+            new ClaimsTransformation.EndWith("b", other, null),
+            new ClaimsTransformation.StartWith("c", constant, other),
+            new ClaimsTransformation.ExtractAfter("d"),
+            new ClaimsTransformation.ExtractBefore("e"),
+            new ClaimsTransformation.ExtractBetween("f", "g"),
+            new ClaimsTransformation.ExtractAlpha(ClaimsTransformation.Part.PREFIX),
+            new ClaimsTransformation.ExtractNumeric(ClaimsTransformation.Part.SUFFIX),
+            new ClaimsTransformation.IfEmpty(other),
+            new ClaimsTransformation.IfNotEmpty(constant),
+            new ClaimsTransformation.Substring(1, null),
+            new ClaimsTransformation.Substring(0, 7),
+            new ClaimsTransformation.RegexReplace(Regex.of("(h)+"), "$1"),
+            new ClaimsTransformation.Filter(Regex.of("i|j")));
+  }
+
+  @Test
+  void jsonOfHeaders_canNameClaimsOnly() {
+    Application application =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"everyone": true}, "singleSignOn": {"headers": {"X-User": "email", "X-Id": "sub"}}}
+            """);
+
+    assertThat(application.singleSignOn().headers())
+        .containsExactly(HeaderMapping.of("X-User", "email"), HeaderMapping.of("X-Id", "sub"));
+  }
+
+  @Test
+  void shortJsonOfAHeader_takesTheDefaults() {
+    Application application =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"everyone": true}, "singleSignOn": {"headers": [
+               {"header": "X-User", "source": {"claim": "email"}, "transformations": [
+                 {"function": "ExtractMailPrefix"}, {"function": "Join", "separator": "@", "with": {"constant": "corp.test"}}]},
+               {"header": "X-Group", "source": {"claim": "groups"}, "separator": null, "required": true}]}}
+            """);
+
+    assertThat(application.singleSignOn().headers())
+        .containsExactly(
+            HeaderMapping.of("X-User", "email")
+                .transform(
+                    new ClaimsTransformation.ExtractMailPrefix(),
+                    new ClaimsTransformation.Join("@", ClaimSource.constant("corp.test"))),
+            HeaderMapping.of("X-Group", "groups").inSeveralHeaders().require());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "[{\"header\": \"X-User\"}]",
+        "[{\"header\": \"X-User\", \"source\": {}}]",
+        "[{\"header\": \"X-User\", \"source\": {\"claim\": \"a\"}, \"transformations\": [{\"function\": \"Unknown\"}]}]",
+        "[{\"header\": \"X-User\", \"source\": {\"claim\": \"a\"}, \"transformations\": [{}]}]",
+        "[{\"header\": \"X-User\", \"source\": {\"claim\": \"a\"}, \"transformations\": [{\"function\": \"ExtractAfter\"}]}]",
+        "[{\"header\": \"X-User\", \"source\": {\"claim\": \"a\"}, \"transformations\": [{\"function\": \"Filter\", \"pattern\": \"(\"}]}]",
+        "[{\"header\": \"X-User\", \"source\": {\"claim\": \"a\"}, \"transformations\": [{\"function\": \"ToLowercase\", \"more\": 1}]}]",
+        "[null]",
+        "[\"X-User\"]",
+        "{\"X-User\": null}",
+        "{\"Host\": \"email\"}",
+        "7",
+      })
+  void jsonOfHeaders_thatIsNone_isRefused(String headers) {
+    assertThatThrownBy(
+            () ->
+                Application.fromJson(
+                    "{\"id\": \"wiki\", \"externalUrl\": \"https://wiki.example.com/\","
+                        + " \"internalUrl\": \"http://wiki.corp.test:8080/\","
+                        + " \"assignments\": {\"everyone\": true}, \"singleSignOn\": {\"headers\": "
+                        + headers
+                        + "}}"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("no valid application");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"X-User", "x_user", "X.USER"})
+  void headersThatAreTheSameToAnOrigin_areRefused(String second) {
+    assertThatThrownBy(
+            () ->
+                wiki()
+                    .headerSignOn(HeaderMapping.of("X-User", "email"))
+                    .headerSignOn(HeaderMapping.of(second, "sub"))
+                    .build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining(second);
+    assertThatThrownBy(
+            () ->
+                wiki()
+                    .headerSignOn(HeaderMapping.of("X-User", "email"))
+                    .signedAssertion(Application.SignedAssertion.defaults().inHeader(second))
+                    .build())
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test

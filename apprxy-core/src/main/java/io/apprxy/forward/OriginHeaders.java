@@ -1,8 +1,8 @@
 package io.apprxy.forward;
 
+import io.apprxy.HeaderNames;
 import io.apprxy.OriginAnswer;
 import io.apprxy.OriginRequest;
-import io.apprxy.rewrite.HeaderNames;
 import io.apprxy.rewrite.RequestHeaders;
 import io.undertow.client.ClientResponse;
 import io.undertow.util.HeaderMap;
@@ -22,15 +22,20 @@ public final class OriginHeaders implements OriginRequest {
   }
 
   @Override
-  public void set(String name, String value) {
+  public void set(String name, List<String> values) {
     if (!HeaderNames.isToken(name)) {
       throw new IllegalArgumentException("a header name must be a token (RFC 9110): " + name);
     }
-    if (!isVisible(value)) {
-      throw new IllegalArgumentException("the value of header " + name + " must be visible ASCII");
+    for (String value : values) {
+      if (!isVisible(value)) {
+        throw new IllegalArgumentException(
+            "the value of header " + name + " must be visible ASCII");
+      }
     }
     remove(name);
-    headers.put(new HttpString(name), value);
+    if (!values.isEmpty()) {
+      headers.putAll(new HttpString(name), values);
+    }
   }
 
   private static boolean isVisible(String value) {

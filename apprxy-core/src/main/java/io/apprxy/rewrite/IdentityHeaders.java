@@ -1,6 +1,7 @@
 package io.apprxy.rewrite;
 
 import io.apprxy.Application;
+import io.apprxy.HeaderNames;
 import java.util.Collection;
 import java.util.Set;
 import java.util.stream.Collectors;

@@ -2,6 +2,7 @@ package io.apprxy.rewrite;
 
 import io.apprxy.Application;
 import io.apprxy.BearerTokens;
+import io.apprxy.HeaderNames;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;

@@ -1,5 +1,6 @@
 package io.apprxy.rewrite;
 
+import io.apprxy.HeaderNames;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;

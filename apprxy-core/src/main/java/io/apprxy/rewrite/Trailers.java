@@ -1,5 +1,6 @@
 package io.apprxy.rewrite;
 
+import io.apprxy.HeaderNames;
 import io.undertow.util.HeaderMap;
 import java.util.Set;
 

@@ -6,6 +6,7 @@ import com.code_intelligence.jazzer.junit.FuzzTest;
 import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.HeaderNames;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
 import io.undertow.util.HttpString;

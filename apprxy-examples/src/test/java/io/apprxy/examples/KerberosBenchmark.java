@@ -8,6 +8,7 @@ import io.apprxy.OriginRequest;
 import io.apprxy.Verdict;
 import io.apprxy.auth.sso.KerberosSignOn;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -123,8 +124,8 @@ public class KerberosBenchmark {
     private String value;
 
     @Override
-    public void set(String name, String to) {
-      value = to;
+    public void set(String name, List<String> values) {
+      value = values.get(0);
     }
 
     @Override

@@ -1,26 +1,25 @@
 package io.apprxy.auth.sso;
 
 import io.apprxy.Application;
+import io.apprxy.ClaimValues;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.HeaderMapping;
 import io.apprxy.Identity;
 import io.apprxy.OriginRequest;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import java.nio.charset.StandardCharsets;
-import java.util.Collection;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Tells the origin who the user is in headers, as {@link Application.SingleSignOn#headers()} maps
- * them. A header whose claim the user does not have is absent, also if the client sent it. Several
- * values are joined with a comma. Thread-safe.
+ * them. A header for which the user has nothing is absent, also if the client sent it. Thread-safe.
  *
  * <p>A value beyond ASCII is encoded as RFC 8187 says: {@code UTF-8''J%C3%BCrgen}; so is one that
- * looks as if it were encoded, since an origin would take it for another. A value with a control
- * character, or one of a list that has a comma itself, would tell the origin something else, and
- * refuses the request.
+ * looks as if it were encoded, or begins or ends with a space, since an origin would take it for
+ * another. A value with a control character, one that is no Unicode, or one of a list that contains
+ * what separates them, would tell the origin something else, and refuses the request.
  */
 public final class HeaderSignOn implements SignOn {
   private static final String ENCODED = "UTF-8'";
@@ -28,32 +27,36 @@ public final class HeaderSignOn implements SignOn {
 
   @Override
   public Verdict signOn(OriginRequest request, Identity identity, Application application) {
-    application
-        .singleSignOn()
-        .headers()
-        .forEach(
-            (header, claim) -> {
-              List<String> values = identity.values(claim);
-              if (values.isEmpty()) {
-                request.remove(header);
-              } else {
-                request.set(header, join(header, values, identity.claim(claim)));
-              }
-            });
+    for (HeaderMapping mapping : application.singleSignOn().headers()) {
+      request.set(mapping.header(), told(mapping, mapping.values(identity)));
+    }
     return Verdict.proceed();
   }
 
-  private static String join(String header, List<String> values, @Nullable Object claim) {
-    boolean isList = claim instanceof Collection;
+  private static List<String> told(HeaderMapping mapping, ClaimValues claim) {
+    String separator = mapping.separator();
+    String splits = separator == null ? "," : separator;
+    List<String> values = claim.values();
+    boolean several = claim.isList() || values.size() > 1;
     for (String value : values) {
-      if (hasControl(value) || (isList && value.contains(","))) {
+      if (hasControl(value) || !isUnicode(value) || (several && value.contains(splits))) {
         throw new GatewayException(
-            ErrorCode.SIGN_ON_FAILED, "a claim cannot be told in header " + header);
+            ErrorCode.SIGN_ON_FAILED, "a claim cannot be told in header " + mapping.header());
       }
     }
-    String joined = values.size() == 1 ? values.get(0) : String.join(",", values);
-    boolean plain = isAscii(joined) && !joined.regionMatches(true, 0, ENCODED, 0, ENCODED.length());
-    return plain ? joined : encode(joined);
+    if (values.size() > 1 && separator != null) {
+      return List.of(plainOrEncoded(String.join(separator, values)));
+    }
+    return values.stream().map(HeaderSignOn::plainOrEncoded).toList();
+  }
+
+  private static String plainOrEncoded(String value) {
+    boolean plain =
+        isAscii(value)
+            && !value.startsWith(" ") // which parsers of headers take off
+            && !value.endsWith(" ")
+            && !value.regionMatches(true, 0, ENCODED, 0, ENCODED.length());
+    return plain ? value : encode(value);
   }
 
   private static boolean hasControl(String value) {
@@ -63,6 +66,11 @@ public final class HeaderSignOn implements SignOn {
       }
     }
     return false;
+  }
+
+  /** No half of a surrogate pair, which has no encoding. */
+  private static boolean isUnicode(String value) {
+    return isAscii(value) || StandardCharsets.UTF_8.newEncoder().canEncode(value);
   }
 
   private static boolean isAscii(String value) {

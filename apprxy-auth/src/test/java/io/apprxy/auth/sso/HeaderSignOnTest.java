@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
+import io.apprxy.ClaimSource;
+import io.apprxy.ClaimsTransformation.IfEmpty;
+import io.apprxy.ClaimsTransformation.IfNotEmpty;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.HeaderMapping;
 import io.apprxy.Identity;
 import io.apprxy.OriginAnswer;
 import io.apprxy.OriginRequest;
@@ -90,8 +94,78 @@ class HeaderSignOnTest {
         .containsEntry("X-User", "Liddell, Alice");
   }
 
+  @Test
+  void severalValues_canHaveAHeaderEach() {
+    HeaderMapping mapping = HeaderMapping.of("X-Group", "groups").inSeveralHeaders();
+
+    assertThat(headers(mapping, Map.of("groups", List.of("staff", "dév"))))
+        .containsEntry("X-Group", List.of("staff", "UTF-8''d%C3%A9v"));
+    assertThat(headers(mapping, Map.of("groups", List.of()))).isEmpty();
+  }
+
+  /** Whoever stands between may join headers of one name by commas (RFC 9110 §5.3). */
+  @Test
+  void commaInOneOfSeveralHeaders_refusesTheRequest() {
+    assertRefused(
+        HeaderMapping.of("X-Group", "groups").inSeveralHeaders(),
+        Map.of("groups", List.of("guests,admins")));
+  }
+
+  @Test
+  void separator_isTheOneThatTheOriginKnows_andMustNotBeInAValue() {
+    HeaderMapping mapping = HeaderMapping.of("X-Groups", "groups").joinedBy(";");
+
+    assertThat(headers(mapping, Map.of("groups", List.of("a,b", "c"))))
+        .containsEntry("X-Groups", List.of("a,b;c"));
+    assertRefused(mapping, Map.of("groups", List.of("guests;admins")));
+  }
+
+  /** The list came by a step, not from the claim that the header begins with. */
+  @Test
+  void commaInAListThatAStepBrought_refusesTheRequest() {
+    assertRefused(
+        HeaderMapping.of("X-Groups", "name").transform(new IfNotEmpty(ClaimSource.claim("groups"))),
+        Map.of("name", "Alice", "groups", List.of("guests,admins")));
+  }
+
+  @Test
+  void userWithoutAClaimThatMustBeThere_isRefused() {
+    assertThatThrownBy(
+            () -> headers(HeaderMapping.of("X-User", "upn").require(), Map.of("name", "Alice")))
+        .isInstanceOfSatisfying(
+            GatewayException.class,
+            refusal -> assertThat(refusal.code()).isEqualTo(ErrorCode.CLAIM_MISSING));
+  }
+
+  @Test
+  void constantOfNothing_isAnEmptyHeader() {
+    assertThat(
+            headers(
+                HeaderMapping.of("X-User", "upn").transform(new IfEmpty(ClaimSource.constant(""))),
+                Map.of()))
+        .containsEntry("X-User", List.of(""));
+  }
+
+  /** Parsers of headers take it off: {@code "alice "} would be taken for {@code "alice"}. */
+  @ParameterizedTest
+  @CsvSource(
+      ignoreLeadingAndTrailingWhitespace = false,
+      value = {"alice ,UTF-8''alice%20", " alice,UTF-8''%20alice"})
+  void spaceAtAnEnd_isEncoded(String value, String encoded) {
+    assertThat(headers("X-User", "name", value)).containsEntry("X-User", encoded);
+  }
+
+  @Test
+  void halfACharacter_refusesTheRequest() {
+    assertRefused("name", "alice\ud83d");
+  }
+
   private static void assertRefused(String claim, Object value) {
-    assertThatThrownBy(() -> headers("X-Header", claim, value))
+    assertRefused(HeaderMapping.of("X-Header", claim), Map.of(claim, value));
+  }
+
+  private static void assertRefused(HeaderMapping mapping, Map<String, Object> claims) {
+    assertThatThrownBy(() -> headers(mapping, claims))
         .isInstanceOfSatisfying(
             GatewayException.class,
             refusal -> assertThat(refusal.code()).isEqualTo(ErrorCode.SIGN_ON_FAILED));
@@ -101,30 +175,40 @@ class HeaderSignOnTest {
     return headers(header, claim, value, claim);
   }
 
-  /** What the origin gets of a client that sent a header of this name itself. */
   private static Map<String, String> headers(
       String header, String claim, Object value, String mapped) {
+    Map<String, String> told = new LinkedHashMap<>();
+    headers(HeaderMapping.of(header, mapped), Map.of(claim, value))
+        .forEach((name, values) -> told.put(name, String.join(" and ", values)));
+    return told;
+  }
+
+  /** What the origin gets of a client that sent a header of this name itself. */
+  private static Map<String, List<String>> headers(
+      HeaderMapping mapping, Map<String, Object> claims) {
     Application application =
         Application.builder("wiki")
             .externalUrl("https://wiki.example/")
             .internalUrl("http://wiki.corp/")
             .assignEveryone()
-            .headerSignOn(Map.of(header, mapped))
+            .headerSignOn(mapping)
             .build();
-    Identity alice =
-        new Identity("https://issuer.test", "4711", "session", Instant.EPOCH, Map.of(claim, value));
+    Identity alice = new Identity("https://issuer.test", "4711", "session", Instant.EPOCH, claims);
     Headers request = new Headers();
-    request.set(header, "forged by the client");
+    request.set(mapping.header(), "forged by the client");
     new HeaderSignOn().signOn(request, alice, application);
     return request.all;
   }
 
   private static final class Headers implements OriginRequest {
-    private final Map<String, String> all = new LinkedHashMap<>();
+    private final Map<String, List<String>> all = new LinkedHashMap<>();
 
     @Override
-    public void set(String name, String value) {
-      all.put(name, value);
+    public void set(String name, List<String> values) {
+      all.remove(name);
+      if (!values.isEmpty()) {
+        all.put(name, values);
+      }
     }
 
     @Override

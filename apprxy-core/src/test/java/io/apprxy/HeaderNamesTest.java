@@ -1,4 +1,4 @@
-package io.apprxy.rewrite;
+package io.apprxy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

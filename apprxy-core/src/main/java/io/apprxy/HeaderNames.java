@@ -1,4 +1,4 @@
-package io.apprxy.rewrite;
+package io.apprxy;
 
 import java.util.Set;
 
@@ -91,7 +91,8 @@ public final class HeaderNames {
     return isInternalFolded(fold(name));
   }
 
-  static boolean isInternalFolded(String folded) {
+  /** {@link #isInternal} of a name that is folded already. */
+  public static boolean isInternalFolded(String folded) {
     return folded.startsWith("apprxy-") || folded.startsWith("x-apprxy-");
   }
 
@@ -105,10 +106,10 @@ public final class HeaderNames {
   }
 
   /**
-   * Whether a proxy uses the name to say whom or what a request is for: {@code Forwarded} and its
-   * kin.
+   * Whether a proxy uses the folded name to say whom or what a request is for: {@code Forwarded}
+   * and its kin.
    */
-  static boolean isProxyClaimFolded(String folded) {
+  public static boolean isProxyClaimFolded(String folded) {
     return folded.startsWith("x-forwarded-")
         || folded.equals("x-forwarded")
         || isClientCertificate(folded)
