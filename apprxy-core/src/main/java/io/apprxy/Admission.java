@@ -51,6 +51,29 @@ public final class Admission {
     return accessPolicy.authorize(exchange);
   }
 
+  /**
+   * Gets what the origin is to get of the user; to be asked after {@link #authorize} let the
+   * request proceed.
+   */
+  public Verdict tokenForOrigin(Exchange exchange) {
+    if (exchange.identity() == null || exchange.application().singleSignOn().token() == null) {
+      return Verdict.proceed();
+    }
+    if (preAuthentication == null) {
+      throw new GatewayException(ErrorCode.SIGN_ON_FAILED, "there is nobody to ask for a token");
+    }
+    return preAuthentication.tokenForOrigin(exchange);
+  }
+
+  /** The request has ended with this. */
+  void ended(Exchange exchange, ErrorCode error) {
+    if (error == ErrorCode.ORIGIN_REFUSED_SIGN_ON
+        && preAuthentication != null
+        && exchange.application().singleSignOn().token() != null) {
+      preAuthentication.tokenWasRefused(exchange);
+    }
+  }
+
   /** A reserved path never reaches an origin. */
   private static Verdict answered(Verdict verdict) {
     if (verdict instanceof Verdict.Later later) {

@@ -268,6 +268,16 @@ public record Application(
         id,
         "clientCertificate",
         "is IDENTITY, so that bearerTokens would have no effect");
+    require(
+        bearerTokens == null || !bearerTokens.forward() || !singleSignOn.setsAuthorization(),
+        id,
+        "bearerTokens",
+        "must not be forwarded where singleSignOn sets Authorization, too");
+    require(
+        clientCertificate != ClientCertificate.IDENTITY || singleSignOn.token() == null,
+        id,
+        "clientCertificate",
+        "is IDENTITY, so that there is no access token for singleSignOn");
     refuseWithoutEffect(id, "alternateUrl", alternateUrl != null);
     refuseWithoutEffect(
         id, "useAlternateUrlForTranslationAndRedirect", useAlternateUrlForTranslationAndRedirect);
@@ -405,15 +415,20 @@ public record Application(
    * @param headers the headers that tell the origin something of the user
    * @param signedAssertion what the gateway signs for the origin; null for nothing
    * @param kerberos the ticket that the origin gets ({@code kerberosSignOnSettings}); null for none
+   * @param basic the password that the origin gets; null for none
+   * @param token the access token that the origin gets; null for none
    */
   public record SingleSignOn(
       List<HeaderMapping> headers,
       @Nullable SignedAssertion signedAssertion,
-      @Nullable KerberosDelegation kerberos) {
+      @Nullable KerberosDelegation kerberos,
+      @Nullable BasicAuthentication basic,
+      @Nullable OriginToken token) {
     /**
      * Settings.
      *
-     * @throws IllegalArgumentException if two headers are the same to an origin, in any spelling
+     * @throws IllegalArgumentException if two headers are the same to an origin, in any spelling,
+     *     or more than one is to be {@code Authorization}
      */
     public SingleSignOn {
       headers = List.copyOf(Objects.requireNonNull(headers, "headers"));
@@ -424,6 +439,15 @@ public record Application(
               "singleSignOn: two headers are the same to an origin: " + name);
         }
       }
+      if ((kerberos == null ? 0 : 1) + (basic == null ? 0 : 1) + (token == null ? 0 : 1) > 1) {
+        throw new IllegalArgumentException(
+            "singleSignOn: kerberos, basic and token exclude each other: all are in Authorization");
+      }
+    }
+
+    /** Whether the origin gets credentials of the gateway's in {@code Authorization}. */
+    public boolean setsAuthorization() {
+      return kerberos != null || basic != null || token != null;
     }
 
     /** The names of all headers that tell the origin an identity. */
@@ -441,7 +465,7 @@ public record Application(
     }
 
     boolean isNone() {
-      return headers.isEmpty() && signedAssertion == null && kerberos == null;
+      return headers.isEmpty() && signedAssertion == null && !setsAuthorization();
     }
   }
 
@@ -843,6 +867,8 @@ public record Application(
     private final List<HeaderMapping> headers = new ArrayList<>();
     private @Nullable SignedAssertion signedAssertion;
     private @Nullable KerberosDelegation kerberos;
+    private @Nullable BasicAuthentication basic;
+    private @Nullable OriginToken token;
     private Duration applicationServerTimeout = Duration.ofSeconds(85);
     private LoadBalancing loadBalancing = LoadBalancing.defaults();
     private boolean backendCertificateValidation = true;
@@ -992,6 +1018,21 @@ public record Application(
     /** Has users signed on by Kerberos. Default: no ticket. */
     public Builder kerberosSignOn(KerberosDelegation delegation) {
       kerberos = Objects.requireNonNull(delegation, "delegation");
+      return this;
+    }
+
+    /**
+     * Has the connector, or the gateway of a direct origin, sign users on with passwords of a store
+     * of secrets. Default: none.
+     */
+    public Builder basicSignOn(BasicAuthentication accounts) {
+      basic = Objects.requireNonNull(accounts, "accounts");
+      return this;
+    }
+
+    /** Has the origin get an access token of each user. Default: none. */
+    public Builder tokenSignOn(OriginToken which) {
+      token = Objects.requireNonNull(which, "which");
       return this;
     }
 
@@ -1166,7 +1207,7 @@ public record Application(
           originInstances,
           connectorGroups,
           new Assignments(users, groups, everyone),
-          new SingleSignOn(headers, signedAssertion, kerberos),
+          new SingleSignOn(headers, signedAssertion, kerberos, basic, token),
           applicationServerTimeout,
           loadBalancing,
           backendCertificateValidation,

@@ -77,6 +77,16 @@ final class ApplicationJson {
       lay(kerberos, complete);
       ((ObjectNode) whole.path("singleSignOn")).set("kerberos", complete);
     }
+    if (whole.path("singleSignOn").path("basic") instanceof ObjectNode basic
+        && !basic.has("claim")) {
+      basic.putNull("claim");
+    }
+    if (whole.path("singleSignOn").path("token") instanceof ObjectNode token) {
+      ObjectNode complete = MAPPER.valueToTree(OriginToken.usersOwn());
+      complete.remove("grant");
+      lay(token, complete);
+      ((ObjectNode) whole.path("singleSignOn")).set("token", complete);
+    }
     for (JsonNode instance : whole.path("originInstances")) {
       if (instance instanceof ObjectNode object && !object.has("weight")) {
         object.put("weight", 1);

@@ -212,12 +212,27 @@ public enum ErrorCode {
       403,
       "Your account lacks something that the application needs to know of you.",
       "The operator should have the identity provider send the claim that the log names."),
+  NO_ACCOUNT(
+      "APX-611",
+      403,
+      "You have no account at this application.",
+      "The operator should put one into the store of secrets."),
+  SECRETS_UNAVAILABLE(
+      "APX-612",
+      503,
+      "Your account at this application cannot be looked up.",
+      "Try again in a moment; the operator should check the store of secrets."),
+  ORIGIN_TOKEN_REFUSED(
+      "APX-613",
+      403,
+      "The identity provider gives you no access token for this application.",
+      "The operator should see why in the log, and let the gateway's client get tokens for it."),
 
   ORIGIN_REFUSED_SIGN_ON(
       "APX-620",
       502,
       "The application does not accept who you are.",
-      "The operator should see that the application runs as the account that has its service principal name, and has that account's present key."),
+      "The operator should see why: with Kerberos, whether it runs as the account of its service principal name, with that account's present key; else whether its password or token is still good."),
   ORIGIN_NOT_PROVEN(
       "APX-621",
       502,

@@ -86,6 +86,14 @@ public interface Exchange {
   void identify(Identity identity, BooleanSupplier stands);
 
   /**
+   * Called by {@link PreAuthentication#tokenForOrigin}: what the origin gets in {@code
+   * Authorization: Bearer}. Default: throws, where nothing passes it on.
+   */
+  default void passToOrigin(String accessToken) {
+    throw new UnsupportedOperationException("no token is passed on here");
+  }
+
+  /**
    * The certificate that the client proved itself by in TLS, with its chain, its own first; empty
    * if there was none. What they are worth is up to the caller: they may be of any issuer.
    */

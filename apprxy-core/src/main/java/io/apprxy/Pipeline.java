@@ -88,7 +88,8 @@ final class Pipeline implements HttpHandler {
         new Stage("cors", CrossOrigin::admit),
         new Stage("certificate", certificates::check),
         new Stage("authenticate", admission::authenticate),
-        new Stage("authorize", admission::authorize));
+        new Stage("authorize", admission::authorize),
+        new Stage("token", admission::tokenForOrigin));
   }
 
   private record Stage(String name, Function<UndertowExchange, Verdict> step) {}
@@ -246,7 +247,7 @@ final class Pipeline implements HttpHandler {
     }
   }
 
-  /** Signs who the user is for the origin: the last hop, wherever it is, passes it on. */
+  /** Says who the user is for the origin: the last hop, wherever it is, passes it on. */
   private void vouch(UndertowExchange exchange) {
     Identity identity = exchange.identity();
     if (identity != null && exchange.application().singleSignOn().signedAssertion() != null) {
@@ -256,6 +257,10 @@ final class Pipeline implements HttpHandler {
           .put(
               LastHop.SIGNED_ASSERTION,
               Objects.requireNonNull(assertions).sign(identity, exchange.application()));
+    }
+    String token = exchange.tokenForOrigin();
+    if (identity != null && token != null) {
+      exchange.undertow().getRequestHeaders().put(LastHop.ORIGIN_TOKEN, token);
     }
   }
 
@@ -316,6 +321,9 @@ final class Pipeline implements HttpHandler {
     } else {
       Responses.send(
           exchange.undertow(), ErrorResponse.of(cause, exchange.id(), exchange.headers("Accept")));
+    }
+    if (exchange.applicationIfKnown() != null) {
+      admission.ended(exchange, cause.code());
     }
   }
 

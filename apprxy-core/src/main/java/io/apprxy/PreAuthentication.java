@@ -25,6 +25,22 @@ public interface PreAuthentication {
   default void check(Application application) {}
 
   /**
+   * Gets the access token that the origin is to get of an identified user ({@link
+   * Application.SingleSignOn#token()}), passes it to {@link Exchange#passToOrigin}, and lets the
+   * request proceed; or has the user sign in again, if that is what it takes. Called once the
+   * policy let the request pass. Default: refuses with {@link ErrorCode#SIGN_ON_FAILED}.
+   */
+  default Verdict tokenForOrigin(Exchange exchange) {
+    throw new GatewayException(ErrorCode.SIGN_ON_FAILED, "nothing here has tokens of users");
+  }
+
+  /**
+   * Told when the origin refused the token of {@link #tokenForOrigin}: the next one should be
+   * another. Must not block. Default: does nothing.
+   */
+  default void tokenWasRefused(Exchange exchange) {}
+
+  /**
    * Lets an identified user prove more, as the policy demands: a page is sent to the provider,
    * another request gets a challenge. Never {@link Verdict#proceed}: the user comes back with
    * another request. Default: refuses with {@link ErrorCode#REFUSED_BY_POLICY}.

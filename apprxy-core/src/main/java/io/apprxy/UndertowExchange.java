@@ -47,6 +47,7 @@ final class UndertowExchange implements Exchange {
   /** Names and values, in turn; null while those of the server are what the client sent. */
   private @Nullable List<String> kept;
 
+  private @Nullable String tokenForOrigin;
   private boolean bodyRead;
   private @Nullable ErrorCode error;
   private @Nullable Route route;
@@ -257,6 +258,15 @@ final class UndertowExchange implements Exchange {
       }
     }
     return null;
+  }
+
+  @Override
+  public void passToOrigin(String accessToken) {
+    tokenForOrigin = accessToken;
+  }
+
+  @Nullable String tokenForOrigin() {
+    return tokenForOrigin;
   }
 
   @Override

@@ -36,6 +36,7 @@ public class TestExchange implements Exchange {
   private byte[] body = {};
   private List<X509Certificate> certificates = List.of();
   private String clientAddress = "127.0.0.1";
+  private String tokenForOrigin;
 
   public TestExchange(
       String authority,
@@ -166,6 +167,16 @@ public class TestExchange implements Exchange {
   public TestExchange withClientAddress(String literal) {
     clientAddress = literal;
     return this;
+  }
+
+  @Override
+  public void passToOrigin(String accessToken) {
+    tokenForOrigin = accessToken;
+  }
+
+  /** What the origin gets; null if nothing. */
+  public String tokenForOrigin() {
+    return tokenForOrigin;
   }
 
   @Override

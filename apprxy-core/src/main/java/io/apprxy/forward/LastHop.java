@@ -7,6 +7,7 @@ import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.LoadBalancing.HealthCheck;
+import io.apprxy.OriginAnswer;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.apprxy.balance.EndpointState;
@@ -60,6 +61,9 @@ public final class LastHop implements AutoCloseable {
 
   /** What the gateway signed for the origin; passed on under the name that the origin looks for. */
   public static final HttpString SIGNED_ASSERTION = new HttpString("apprxy-signed-assertion");
+
+  /** What the origin gets as the user's access token. */
+  public static final HttpString ORIGIN_TOKEN = new HttpString("apprxy-origin-token");
 
   /** Of IIS: the connection, and not the request, is a user's. */
   private static final HttpString PERSISTENT_AUTH = new HttpString("Persistent-Auth");
@@ -318,7 +322,34 @@ public final class LastHop implements AutoCloseable {
     // ---- sign-on
 
     Verdict signOn() {
-      return identity == null ? Verdict.proceed() : signOn.signOn(signedOn, identity, application);
+      if (identity == null) {
+        return Verdict.proceed();
+      }
+      String token = exchange.getRequestHeaders().getFirst(ORIGIN_TOKEN);
+      if (token != null && application.singleSignOn().token() != null) {
+        signedOn.set(Headers.AUTHORIZATION_STRING, "Bearer " + token);
+        signedOn.onAnswer(Plan::refusesToken);
+      }
+      return signOn.signOn(signedOn, identity, application);
+    }
+
+    /**
+     * Nothing that the client could help: it has not seen the token (RFC 6750 §3). Not so where the
+     * origin asks for more of the user (RFC 9470).
+     */
+    private static boolean refusesToken(OriginAnswer answer) {
+      boolean refused =
+          answer.status() == 401
+              && answer.headers("WWW-Authenticate").stream()
+                  .anyMatch(
+                      challenge ->
+                          challenge.regionMatches(true, 0, "Bearer", 0, "Bearer".length())
+                              && !challenge.contains("insufficient_user_authentication"));
+      if (refused) {
+        throw new GatewayException(
+            ErrorCode.ORIGIN_REFUSED_SIGN_ON, "the origin refuses the access token");
+      }
+      return false;
     }
 
     private boolean hasTicket() {
@@ -327,11 +358,12 @@ public final class LastHop implements AutoCloseable {
 
     /** Why the request may not go on: the application counts on what nobody here has done. */
     @Nullable GatewayException unsigned() {
-      return !hasTicket() || signedOn.looksAtAnswers()
+      boolean counts = identity != null && application.singleSignOn().setsAuthorization();
+      return !counts || signedOn.isAuthorized()
           ? null
           : new GatewayException(
               ErrorCode.SIGN_ON_FAILED,
-              application.id() + " needs a Kerberos ticket, and no sign-on here gets any");
+              application.id() + " is to be signed on to, and no sign-on here sets Authorization");
     }
 
     @Override

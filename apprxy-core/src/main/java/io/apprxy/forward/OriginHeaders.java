@@ -7,6 +7,7 @@ import io.apprxy.rewrite.RequestHeaders;
 import io.undertow.client.ClientResponse;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HeaderValues;
+import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import java.util.List;
 import java.util.function.Predicate;
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 public final class OriginHeaders implements OriginRequest {
   private final HeaderMap headers;
   private @Nullable Predicate<OriginAnswer> isRefused;
+  private boolean authorized;
 
   public OriginHeaders(HeaderMap headers) {
     this.headers = headers;
@@ -35,6 +37,7 @@ public final class OriginHeaders implements OriginRequest {
     remove(name);
     if (!values.isEmpty()) {
       headers.putAll(new HttpString(name), values);
+      authorized |= name.equalsIgnoreCase(Headers.AUTHORIZATION_STRING);
     }
   }
 
@@ -50,6 +53,7 @@ public final class OriginHeaders implements OriginRequest {
 
   @Override
   public void remove(String name) {
+    authorized &= !name.equalsIgnoreCase(Headers.AUTHORIZATION_STRING);
     RequestHeaders.remove(headers, name);
   }
 
@@ -58,9 +62,9 @@ public final class OriginHeaders implements OriginRequest {
     isRefused = refused;
   }
 
-  /** Whether a sign-on wants to see the answer. */
-  boolean looksAtAnswers() {
-    return isRefused != null;
+  /** Whether a sign-on has set {@code Authorization}: what stands there is not the client's. */
+  boolean isAuthorized() {
+    return authorized;
   }
 
   /** Whether the origin takes the request for nobody's. */

@@ -421,7 +421,7 @@ final class AccessTokens {
     throw ProtectedResource.stepUp(exchange, presented.scheme(), requirement);
   }
 
-  private static String digest(byte[] bytes) {
+  static String digest(byte[] bytes) {
     try {
       return Base64.getUrlEncoder()
           .withoutPadding()

@@ -59,6 +59,7 @@ public final class OidcPreAuthentication implements PreAuthentication {
   private final PostedForms forms;
   private final SignOut signOut;
   private final AccessTokens accessTokens;
+  private final OriginTokens originTokens;
   private final ProvidersLogout providersLogout;
   private final SecurityEvents securityEvents;
 
@@ -98,9 +99,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
             sessions,
             attempts,
             DpopNonces.of(dpopNonces, sessions.keys(), clock));
+    this.originTokens = new OriginTokens(refreshTokens, workers, clock);
     this.providersLogout = new ProvidersLogout(providers, sessions, workers);
     this.securityEvents = new SecurityEvents(transmitters, sessions, workers, clock);
     sessions.whenEnded(hints::forget);
+    sessions.whenEnded(originTokens::forget);
   }
 
   public static Builder builder() {
@@ -124,6 +127,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
     if (sessions.identify(exchange, identity -> providers.of(identity, exchange) != null)) {
       return refreshed(exchange);
     }
+    return signIn(exchange);
+  }
+
+  /** A page is sent to the provider; a program is told where. */
+  private Verdict signIn(Exchange exchange) {
     Wish wish = Wish.of(ReturnTo.of(exchange));
     if (exchange.isNavigation()) {
       return signIn.begin(exchange, wish, 401);
@@ -178,9 +186,37 @@ public final class OidcPreAuthentication implements PreAuthentication {
   }
 
   @Override
+  public Verdict tokenForOrigin(Exchange exchange) {
+    Discovery of = providers.issuing(Objects.requireNonNull(exchange.identity()));
+    if (of == null) {
+      throw new GatewayException(ErrorCode.SIGN_ON_FAILED, "nobody here vouched for the user");
+    }
+    return Workers.verdict(
+        originTokens
+            .of(exchange, of)
+            .thenApply(
+                token -> {
+                  if (token == null) { // it has ended, and the provider gave no refresh token
+                    return signIn(exchange);
+                  }
+                  exchange.passToOrigin(token);
+                  return Verdict.proceed();
+                })
+            .toCompletableFuture());
+  }
+
+  @Override
+  public void tokenWasRefused(Exchange exchange) {
+    originTokens.forget(exchange);
+  }
+
+  @Override
   public void check(Application application) {
     providers.check(application);
     accessTokens.check(application);
+    if (application.singleSignOn().token() != null) {
+      providers.checkTokensAreKept(application);
+    }
   }
 
   /** Whose session this is, whichever application of the host it counts for. */

@@ -10,16 +10,19 @@ import com.nimbusds.oauth2.sdk.AuthorizationCode;
 import com.nimbusds.oauth2.sdk.AuthorizationCodeGrant;
 import com.nimbusds.oauth2.sdk.AuthorizationGrant;
 import com.nimbusds.oauth2.sdk.ErrorObject;
+import com.nimbusds.oauth2.sdk.JWTBearerGrant;
 import com.nimbusds.oauth2.sdk.ParseException;
 import com.nimbusds.oauth2.sdk.PushedAuthorizationRequest;
 import com.nimbusds.oauth2.sdk.PushedAuthorizationResponse;
 import com.nimbusds.oauth2.sdk.RefreshTokenGrant;
 import com.nimbusds.oauth2.sdk.ResponseType;
+import com.nimbusds.oauth2.sdk.Scope;
 import com.nimbusds.oauth2.sdk.TokenIntrospectionRequest;
 import com.nimbusds.oauth2.sdk.TokenRequest;
 import com.nimbusds.oauth2.sdk.TokenResponse;
 import com.nimbusds.oauth2.sdk.auth.ClientAuthentication;
 import com.nimbusds.oauth2.sdk.http.HTTPRequest;
+import com.nimbusds.oauth2.sdk.id.Audience;
 import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.id.State;
 import com.nimbusds.oauth2.sdk.pkce.CodeChallengeMethod;
@@ -27,7 +30,9 @@ import com.nimbusds.oauth2.sdk.pkce.CodeVerifier;
 import com.nimbusds.oauth2.sdk.token.BearerAccessToken;
 import com.nimbusds.oauth2.sdk.token.RefreshToken;
 import com.nimbusds.oauth2.sdk.token.Token;
+import com.nimbusds.oauth2.sdk.token.TokenTypeURI;
 import com.nimbusds.oauth2.sdk.token.Tokens;
+import com.nimbusds.oauth2.sdk.tokenexchange.TokenExchangeGrant;
 import com.nimbusds.openid.connect.sdk.AuthenticationRequest;
 import com.nimbusds.openid.connect.sdk.LogoutRequest;
 import com.nimbusds.openid.connect.sdk.Nonce;
@@ -40,6 +45,7 @@ import com.nimbusds.openid.connect.sdk.claims.ClaimsSetRequest;
 import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
+import io.apprxy.OriginToken;
 import io.apprxy.StepUpRequirement;
 import io.apprxy.auth.oidc.Logins.Browser;
 import io.apprxy.auth.oidc.Logins.Login;
@@ -374,6 +380,65 @@ final class Provider {
   }
 
   /**
+   * A token for an origin, for the user's own (RFC 8693 §2.1; Entra: On-Behalf-Of). Blocks.
+   *
+   * @throws GatewayException {@link ErrorCode#ORIGIN_TOKEN_REFUSED} if the provider gives none, or
+   *     one that is of no use
+   */
+  com.nimbusds.oauth2.sdk.token.AccessToken exchange(
+      OidcClient client, String own, OriginToken wanted) {
+    TokenRequest.Builder request = tokenRequestBuilder(client, grant(own, wanted));
+    if (!wanted.scopes().isEmpty()) {
+      request.scope(new Scope(wanted.scopes().toArray(String[]::new)));
+    }
+    if (wanted.resource() != null) {
+      request.resource(wanted.resource());
+    }
+    if (wanted.grant() == OriginToken.Grant.ON_BEHALF_OF) {
+      request.customParameter("requested_token_use", "on_behalf_of");
+    }
+    TokenResponse response;
+    try {
+      response = TokenResponse.parse(http.send(request.build().toHTTPRequest()));
+    } catch (ParseException | IllegalArgumentException e) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
+    }
+    if (!response.indicatesSuccess()) {
+      ErrorObject error = response.toErrorResponse().getErrorObject();
+      throw originTokenRefused(
+          "the provider refused it: " + Untrusted.text(error == null ? null : error.getCode()));
+    }
+    if (!(response.toSuccessResponse().getTokens().getAccessToken()
+        instanceof BearerAccessToken token)) {
+      throw originTokenRefused("the provider gave one that is bound to the gateway");
+    }
+    return token;
+  }
+
+  private static AuthorizationGrant grant(String own, OriginToken wanted) {
+    if (wanted.grant() == OriginToken.Grant.TOKEN_EXCHANGE) {
+      return new TokenExchangeGrant(
+          new BearerAccessToken(own),
+          TokenTypeURI.ACCESS_TOKEN,
+          null,
+          null,
+          TokenTypeURI.ACCESS_TOKEN,
+          wanted.audience() == null ? null : List.of(new Audience(wanted.audience())));
+    }
+    try {
+      return new JWTBearerGrant(SignedJWT.parse(own));
+    } catch (java.text.ParseException | IllegalArgumentException e) {
+      throw originTokenRefused("the user's own token is no JWT");
+    }
+  }
+
+  private static GatewayException originTokenRefused(String why) {
+    LOG.warn("There is no token for an origin: {}", why);
+    return new GatewayException(ErrorCode.ORIGIN_TOKEN_REFUSED, "no token for the origin: " + why);
+  }
+
+  /**
    * What the provider says of an access token (RFC 7662 §2); null if it is not active. Blocks.
    *
    * @throws GatewayException if it says nothing of use
@@ -402,11 +467,15 @@ final class Provider {
   }
 
   private TokenRequest tokenRequest(OidcClient client, AuthorizationGrant grant) {
+    return tokenRequestBuilder(client, grant).build();
+  }
+
+  private TokenRequest.Builder tokenRequestBuilder(OidcClient client, AuthorizationGrant grant) {
     URI endpoint = proof.tokenEndpoint(client);
     ClientAuthentication authentication = proof.of(client);
     return authentication == null
-        ? new TokenRequest.Builder(endpoint, client.id(), grant).build()
-        : new TokenRequest.Builder(endpoint, authentication, grant).build();
+        ? new TokenRequest.Builder(endpoint, client.id(), grant)
+        : new TokenRequest.Builder(endpoint, authentication, grant);
   }
 
   private static GatewayException refused(String what, @Nullable ErrorObject error) {

@@ -123,6 +123,25 @@ final class Providers {
     }
   }
 
+  /**
+   * Refuses an application whose origin is to get tokens of users that nobody would keep.
+   *
+   * @throws IllegalArgumentException with the provider
+   */
+  void checkTokensAreKept(Application application) {
+    String host = hostOf(application.externalUrl().getRawAuthority());
+    for (Discovery one : candidates(application, host)) {
+      if (!one.settings().client(application.id()).refreshesSessions()) {
+        throw new IllegalArgumentException(
+            "application "
+                + application.id()
+                + ": singleSignOn.token needs the tokens of users, which the client of provider "
+                + one.settings().name()
+                + " forgets: set refreshSessions() on it");
+      }
+    }
+  }
+
   private List<Discovery> candidates(Application application, String host) {
     List<Discovery> found =
         all.values().stream()

@@ -40,7 +40,7 @@ final class RefreshTokens {
   private static final Duration GLANCE = Duration.ofSeconds(2);
 
   /** Of an access token, if the provider does not say. */
-  private static final long LIFETIME_SECONDS = 300;
+  static final long LIFETIME_SECONDS = 300;
 
   private static final int MAX_KNOWN = 100_000;
 
@@ -139,6 +139,31 @@ final class RefreshTokens {
       return end(session, "its refresh token is lost");
     }
     return isDue(session, kept) ? locked(session, of, client) : yes();
+  }
+
+  /**
+   * The access token of a session.
+   *
+   * @param due when there should be another
+   */
+  record AccessTokenOfSession(String value, Instant due, Instant ends) {
+    @Override
+    public String toString() {
+      return "access token until " + ends;
+    }
+  }
+
+  /** Null if none is kept. Completes exceptionally if the state is out of reach. */
+  CompletionStage<@Nullable AccessTokenOfSession> accessToken(Identity identity) {
+    return state
+        .get(key(identity.sessionId()))
+        .thenApply(
+            text -> {
+              Map<String, Object> kept = opened(text);
+              return kept != null && kept.get("access_token") instanceof String value
+                  ? new AccessTokenOfSession(value, instant(kept, "due"), instant(kept, "ends"))
+                  : null;
+            });
   }
 
   private @Nullable Map<String, Object> opened(@Nullable String text) {

@@ -3,15 +3,12 @@ package io.apprxy.auth.oidc;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Verdict;
-import java.util.concurrent.ArrayBlockingQueue;
+import io.apprxy.auth.session.WorkerThreads;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
 
 /** The few threads that wait for the provider, so that no I/O thread does. */
 final class Workers {
@@ -20,26 +17,8 @@ final class Workers {
 
   private Workers() {}
 
-  /**
-   * Daemon threads that end when they have nothing to do, so that nobody needs to close them;
-   * refuses what is too much.
-   */
   static Executor start() {
-    AtomicInteger number = new AtomicInteger();
-    ThreadPoolExecutor workers =
-        new ThreadPoolExecutor(
-            THREADS,
-            THREADS,
-            30,
-            TimeUnit.SECONDS,
-            new ArrayBlockingQueue<>(QUEUE),
-            work -> {
-              Thread thread = new Thread(work, "apprxy-oidc-" + number.incrementAndGet());
-              thread.setDaemon(true);
-              return thread;
-            });
-    workers.allowCoreThreadTimeOut(true);
-    return workers;
+    return WorkerThreads.start("apprxy-oidc", THREADS, QUEUE);
   }
 
   /** What went wrong, without what the future wrapped it into. */

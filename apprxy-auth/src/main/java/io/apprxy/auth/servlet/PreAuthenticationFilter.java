@@ -516,8 +516,8 @@ public final class PreAuthenticationFilter implements Filter {
      *
      * @throws IllegalArgumentException if two applications have the same id or external URL
      * @throws IllegalStateException if a stage or an application is missing, or an application
-     *     wants a signed assertion, which gateways make, or takes nobody without a certificate,
-     *     which they verify
+     *     wants a signed assertion or tokens of users, which gateways have, or takes nobody without
+     *     a certificate, which they verify
      */
     public PreAuthenticationFilter build() {
       if (preAuthentication == null || accessPolicy == null || applications.isEmpty()) {
@@ -528,6 +528,12 @@ public final class PreAuthenticationFilter implements Filter {
         if (application.singleSignOn().signedAssertion() != null) {
           throw new IllegalStateException(
               "application " + application.id() + " wants a signed assertion: only gateways sign");
+        }
+        if (application.singleSignOn().token() != null) {
+          throw new IllegalStateException(
+              "application "
+                  + application.id()
+                  + " wants tokens of users: only gateways pass them on");
         }
         if (application.clientCertificate() == Application.ClientCertificate.REQUIRED
             || application.clientCertificate() == Application.ClientCertificate.IDENTITY) {

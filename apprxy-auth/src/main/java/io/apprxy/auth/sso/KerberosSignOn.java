@@ -11,6 +11,7 @@ import io.apprxy.OriginAnswer;
 import io.apprxy.OriginRequest;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
+import io.apprxy.auth.session.WorkerThreads;
 import io.apprxy.auth.sso.KerberosFailure.Step;
 import java.nio.file.Path;
 import java.security.PrivilegedActionException;
@@ -20,14 +21,12 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import javax.security.auth.kerberos.KerberosPrincipal;
@@ -86,20 +85,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     this.timeout = settings.timeout;
     this.clock = settings.clock;
     this.kdcs = Caffeine.newBuilder().maximumSize(100).executor(Runnable::run).build();
-    AtomicInteger number = new AtomicInteger();
-    this.workers =
-        new ThreadPoolExecutor(
-            THREADS,
-            THREADS,
-            30,
-            TimeUnit.SECONDS,
-            new ArrayBlockingQueue<>(QUEUE),
-            work -> {
-              Thread thread = new Thread(work, "apprxy-kerberos-" + number.incrementAndGet());
-              thread.setDaemon(true);
-              return thread;
-            });
-    workers.allowCoreThreadTimeOut(true);
+    this.workers = WorkerThreads.start("apprxy-kerberos", THREADS, QUEUE);
     this.account =
         new ServiceAccount(
             settings.principal,

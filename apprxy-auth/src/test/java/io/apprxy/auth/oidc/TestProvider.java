@@ -90,6 +90,18 @@ final class TestProvider implements AutoCloseable {
   final Set<String> refreshTokens = ConcurrentHashMap.newKeySet();
   volatile Runnable beforeRefresh = () -> {};
   volatile String refreshError = "invalid_grant";
+  final AtomicInteger exchanges = new AtomicInteger();
+
+  /** What the provider says to an exchange: error, or what the new token is. */
+  volatile String exchangeError;
+
+  volatile Consumer<Map<String, Object>> exchanged = map -> {};
+  volatile Runnable beforeExchange = () -> {};
+
+  /** Of a sign-in. */
+  volatile String accessToken = "unused";
+
+  volatile boolean givesRefreshTokens = true;
   final AtomicInteger pushes = new AtomicInteger();
   volatile String pushError;
 
@@ -240,6 +252,10 @@ final class TestProvider implements AutoCloseable {
       serveRefresh(exchange, one(form, "refresh_token"));
       return;
     }
+    if (!one(form, "grant_type").equals("authorization_code")) {
+      serveExchange(exchange, form);
+      return;
+    }
     Map<String, List<String>> request = codes.remove(one(form, "code"));
     if (tokenError != null) {
       answer(exchange, 400, "{\"error\":\"" + tokenError + "\"}");
@@ -250,21 +266,40 @@ final class TestProvider implements AutoCloseable {
         || !isProven(request, form)) {
       answer(exchange, 400, "{\"error\":\"invalid_grant\"}");
     } else {
-      answer(
-          exchange,
-          200,
-          JSON.writeValueAsString(
-              Map.of(
-                  "access_token",
-                  "unused",
-                  "token_type",
-                  "Bearer",
-                  "expires_in",
-                  300,
-                  "refresh_token",
-                  refreshToken(),
-                  "id_token",
-                  token.apply(idToken(request)))));
+      Map<String, Object> tokens = new LinkedHashMap<>();
+      tokens.put("access_token", accessToken);
+      tokens.put("token_type", "Bearer");
+      tokens.put("expires_in", 300);
+      tokens.put("id_token", token.apply(idToken(request)));
+      if (givesRefreshTokens) {
+        tokens.put("refresh_token", refreshToken());
+      }
+      answer(exchange, 200, JSON.writeValueAsString(tokens));
+    }
+  }
+
+  /** RFC 8693, and Entra's On-Behalf-Of. */
+  private void serveExchange(HttpExchange exchange, Map<String, List<String>> form)
+      throws IOException {
+    int number = exchanges.incrementAndGet();
+    try {
+      beforeExchange.run();
+    } catch (RuntimeException e) {
+      answer(exchange, 503, "{}");
+      return;
+    }
+    if (!isClient(exchange, form)) {
+      answer(exchange, 401, "{\"error\":\"invalid_client\"}");
+    } else if (exchangeError != null) {
+      answer(exchange, 400, "{\"error\":\"" + exchangeError + "\"}");
+    } else {
+      Map<String, Object> map = new LinkedHashMap<>();
+      map.put("access_token", "exchanged-" + number);
+      map.put("issued_token_type", "urn:ietf:params:oauth:token-type:access_token");
+      map.put("token_type", "Bearer");
+      map.put("expires_in", 600);
+      exchanged.accept(map);
+      answer(exchange, 200, JSON.writeValueAsString(map));
     }
   }
 

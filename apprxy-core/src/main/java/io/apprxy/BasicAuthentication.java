@@ -1,0 +1,57 @@
+package io.apprxy;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Signs users on to an origin that asks for a name and a password (RFC 7617), without their knowing
+ * them: they come from a store of secrets. Immutable data, part of {@link
+ * Application.SingleSignOn}.
+ *
+ * @param claim the claim by which each user's own account is found; null if all users share one
+ *     account of the application
+ */
+public record BasicAuthentication(@Nullable String claim) {
+  /**
+   * Settings.
+   *
+   * @throws IllegalArgumentException if the claim is blank
+   */
+  public BasicAuthentication {
+    if (claim != null && claim.isBlank()) {
+      throw new IllegalArgumentException("basic: claim must not be blank");
+    }
+  }
+
+  /** All users share one account: the origin does not tell them apart. */
+  public static BasicAuthentication shared() {
+    return new BasicAuthentication(null);
+  }
+
+  /**
+   * Each user has an account of their own, which is found by this claim: one that users cannot
+   * change, such as {@code sub}, since whoever writes it chooses whose account is theirs.
+   */
+  public static BasicAuthentication ofEachUser(String claim) {
+    return new BasicAuthentication(claim);
+  }
+
+  /**
+   * Under which name the user's account is kept; null if it is everybody's.
+   *
+   * @throws GatewayException {@link ErrorCode#CLAIM_MISSING} unless the user has one value of the
+   *     claim
+   */
+  public @Nullable String user(Identity identity) {
+    if (claim == null) {
+      return null;
+    }
+    List<String> values = identity.values(claim);
+    if (values.size() != 1 || values.get(0).isEmpty()) {
+      throw new GatewayException(
+          ErrorCode.CLAIM_MISSING,
+          "the user has " + (values.size() > 1 ? "more than one " : "no ") + claim);
+    }
+    return values.get(0);
+  }
+}
