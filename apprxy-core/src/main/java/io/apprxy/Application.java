@@ -74,6 +74,8 @@ import org.jspecify.annotations.Nullable;
  *     then {@code Authorization} is the origin's affair. Default: null
  * @param clientCertificate what its clients are asked to prove in TLS. Default: {@link
  *     ClientCertificate#NONE}
+ * @param legacyAuthentication what becomes of NTLM and Basic between clients and the origin.
+ *     Default: {@link LegacyAuthentication#FORWARD}
  */
 public record Application(
     String id,
@@ -107,7 +109,8 @@ public record Application(
     List<PassthroughPath> passthroughPaths,
     List<CorsConfiguration> corsConfigurations,
     @Nullable BearerTokens bearerTokens,
-    ClientCertificate clientCertificate) {
+    ClientCertificate clientCertificate,
+    LegacyAuthentication legacyAuthentication) {
 
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(20); // in ms, it fits an int
 
@@ -251,6 +254,7 @@ public record Application(
         id,
         "bearerTokens",
         "would have no effect: externalAuthentication is PASSTHROUGH");
+    Objects.requireNonNull(legacyAuthentication, "legacyAuthentication");
     Objects.requireNonNull(clientCertificate, "clientCertificate");
     require(
         externalAuthentication == ExternalAuthentication.PRE_AUTHENTICATION
@@ -340,6 +344,21 @@ public record Application(
     REQUIRED,
     /** They must have one that counts, and it says who they are: nobody signs in. */
     IDENTITY
+  }
+
+  /** What becomes of authentication that an origin does itself, in old ways. */
+  public enum LegacyAuthentication {
+    /**
+     * It is the origin's affair, as with Entra. A client that authenticates by NTLM, which holds
+     * for a connection, has the connections to the origin that it needs for itself.
+     */
+    FORWARD,
+    /**
+     * Neither reaches the other: the credentials of clients ({@code Authorization}) are removed if
+     * they are of Basic or NTLM, and so is what the origin offers ({@code WWW-Authenticate}), which
+     * is an event.
+     */
+    REMOVE
   }
 
   /** Whether the gateway authenticates users before anything reaches the origin. */
@@ -889,6 +908,7 @@ public record Application(
     private final List<CorsConfiguration> corsConfigurations = new ArrayList<>();
     private @Nullable BearerTokens bearerTokens;
     private ClientCertificate clientCertificate = ClientCertificate.NONE;
+    private LegacyAuthentication legacyAuthentication = LegacyAuthentication.FORWARD;
     private final List<AuthenticationContext> authenticationContexts = new ArrayList<>();
     private List<String> identityProviders = List.of();
 
@@ -1190,6 +1210,15 @@ public record Application(
     }
 
     /**
+     * See {@link Application#legacyAuthentication()}. Default: {@link
+     * LegacyAuthentication#FORWARD}.
+     */
+    public Builder legacyAuthentication(LegacyAuthentication what) {
+      legacyAuthentication = Objects.requireNonNull(what, "what");
+      return this;
+    }
+
+    /**
      * The application.
      *
      * @throws NullPointerException if a URL is missing
@@ -1229,7 +1258,8 @@ public record Application(
           passthroughPaths,
           corsConfigurations,
           bearerTokens,
-          clientCertificate);
+          clientCertificate,
+          legacyAuthentication);
     }
   }
 }

@@ -8,6 +8,8 @@ import io.apprxy.forward.LastHop;
 import io.apprxy.forward.Listener;
 import io.apprxy.observe.AccessLog;
 import io.apprxy.observe.Meters;
+import io.apprxy.observe.SignInEvent;
+import io.apprxy.observe.SignInLog;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
@@ -193,6 +195,7 @@ public final class Gateway implements AutoCloseable {
     AffinityKeys affinityKeys = AffinityKeys.generate();
     Meters meters = Meters.none();
     AccessLog accessLog = AccessLog.json();
+    SignInLog signInLog = SignInLog.json();
 
     private Builder() {}
 
@@ -298,6 +301,15 @@ public final class Gateway implements AutoCloseable {
     /** Takes the meters. Default: nothing is metered. */
     public Builder meters(MeterRegistry registry) {
       meters = Meters.in(registry);
+      return this;
+    }
+
+    /**
+     * Gets what is worth knowing of how origins authenticate: {@link
+     * SignInEvent.Kind#LEGACY_AUTHENTICATION_OFFERED}. Default: {@link SignInLog#json()}.
+     */
+    public Builder signInLog(SignInLog log) {
+      signInLog = Objects.requireNonNull(log, "log");
       return this;
     }
 

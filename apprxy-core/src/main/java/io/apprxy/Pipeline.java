@@ -58,6 +58,7 @@ final class Pipeline implements HttpHandler {
   /** Of the applications whose users stay with their endpoints, by id. */
   private final Map<String, AffinityCookie> affinity;
 
+  private final LegacyOffers legacyOffers;
   private final List<Stage> stages;
 
   Pipeline(Gateway.Builder settings, LastHop lastHop) {
@@ -68,6 +69,7 @@ final class Pipeline implements HttpHandler {
     this.connectors = settings.connectors;
     this.lastHop = lastHop;
     this.recorder = new Recorder(settings.meters, settings.accessLog, Clock.systemUTC());
+    this.legacyOffers = new LegacyOffers(settings.signInLog, Clock.systemUTC());
     this.open = new OpenRequests(admission::authorize);
     this.affinity =
         settings.applications.stream()
@@ -197,7 +199,8 @@ final class Pipeline implements HttpHandler {
   // ---- what leaves the gateway
 
   private void dispatch(UndertowExchange exchange) {
-    Affinity pinned = affinity(exchange);
+    BoundConnection bound = BoundConnection.of(exchange);
+    Affinity pinned = affinity(exchange, bound);
     if (exchange.identity() != null) {
       stillStands(exchange);
       exchange.keepHeaders();
@@ -205,6 +208,9 @@ final class Pipeline implements HttpHandler {
     }
     hygiene.clean(exchange);
     vouch(exchange);
+    if (bound != null) {
+      exchange.undertow().getRequestHeaders().put(LastHop.CLIENT_CONNECTION, bound.id());
+    }
     exchange.dispatched();
     Application application = exchange.application();
     if (application.connectorGroups().isEmpty()) {
@@ -232,6 +238,7 @@ final class Pipeline implements HttpHandler {
             @Override
             public void answered(String instance, HeaderMap headersToClient) {
               exchange.originAnswered();
+              legacyOffers.remove(exchange, headersToClient);
               pinned.servedBy(0, instance, headersToClient);
             }
 
@@ -272,10 +279,10 @@ final class Pipeline implements HttpHandler {
     }
   }
 
-  private Affinity affinity(UndertowExchange exchange) {
+  private Affinity affinity(UndertowExchange exchange, @Nullable BoundConnection bound) {
     AffinityCookie cookie = affinity.get(exchange.application().id());
     return new Affinity(
-        cookie, cookie == null ? null : cookie.read(exchange.cookie(cookie.name())));
+        cookie, cookie == null ? null : cookie.read(exchange.cookie(cookie.name())), bound);
   }
 
   /**
@@ -283,18 +290,35 @@ final class Pipeline implements HttpHandler {
    *
    * @param cookie null if the application pins nobody
    * @param pin null if the user is not pinned yet
+   * @param bound what the client's connection is pinned to; null if to nothing
    */
-  private record Affinity(@Nullable AffinityCookie cookie, AffinityCookie.@Nullable Pin pin) {
+  private record Affinity(
+      @Nullable AffinityCookie cookie,
+      AffinityCookie.@Nullable Pin pin,
+      @Nullable BoundConnection bound) {
     long connector() {
+      if (bound != null && bound.connector() != 0) {
+        return bound.connector();
+      }
       return pin == null ? 0 : pin.connector();
     }
 
     @Nullable String instance() {
+      if (bound != null && bound.instance() != null) {
+        return bound.instance();
+      }
       return pin == null ? null : pin.instance();
+    }
+
+    @Nullable String clientConnection() {
+      return bound == null ? null : bound.id();
     }
 
     /** Pins the user to those that answered. */
     void servedBy(long connector, @Nullable String instance, HeaderMap headersToClient) {
+      if (bound != null) {
+        bound.servedBy(connector, instance);
+      }
       if (cookie != null && !new AffinityCookie.Pin(connector, instance, true).equals(pin)) {
         headersToClient.add(Headers.SET_COOKIE, cookie.write(connector, instance));
       }
@@ -345,7 +369,7 @@ final class Pipeline implements HttpHandler {
 
     TunnelPlan(UndertowExchange exchange, Dispatcher dispatcher, Affinity pinned) {
       this.exchange = exchange;
-      this.dispatch = dispatcher.dispatch(exchange, pinned.connector());
+      this.dispatch = dispatcher.dispatch(exchange, pinned.connector(), pinned.clientConnection());
       this.pinned = pinned;
     }
 
@@ -417,6 +441,7 @@ final class Pipeline implements HttpHandler {
         ResponseHeaders.removeCors(headers);
       }
       Responses.addHeaders(headers, headersToClient);
+      legacyOffers.remove(exchange, headersToClient);
       pinned.servedBy(dispatch.connector(), instance, headersToClient);
     }
 

@@ -22,8 +22,10 @@ public interface Dispatcher {
    *
    * @param pinned the tag of the connector that the user is pinned to, 0 for none: see {@link
    *     io.apprxy.balance.AffinityCookie}
+   * @param clientConnection names the connection of a client whose requests are to go the same way
+   *     as long as there is one ({@link LastHop#CLIENT_CONNECTION}); null for none
    */
-  Dispatch dispatch(Exchange exchange, long pinned);
+  Dispatch dispatch(Exchange exchange, long pinned, @Nullable String clientConnection);
 
   /** How the connectors of an application are doing, the nearest first. */
   List<EndpointState> endpoints(Application application);

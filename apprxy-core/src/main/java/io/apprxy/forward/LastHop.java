@@ -1,5 +1,7 @@
 package io.apprxy.forward;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.Application;
 import io.apprxy.Application.OriginProtocol;
 import io.apprxy.Application.SignedAssertion;
@@ -15,6 +17,7 @@ import io.apprxy.balance.Selection;
 import io.apprxy.forward.OriginInstances.Instance;
 import io.apprxy.observe.Meters;
 import io.apprxy.rewrite.IdentityHeaders;
+import io.apprxy.rewrite.LegacyCredentials;
 import io.apprxy.rewrite.RequestHeaders;
 import io.apprxy.rewrite.ResponseHeaders;
 import io.apprxy.rewrite.Trailers;
@@ -65,6 +68,17 @@ public final class LastHop implements AutoCloseable {
   /** What the origin gets as the user's access token. */
   public static final HttpString ORIGIN_TOKEN = new HttpString("apprxy-origin-token");
 
+  /**
+   * Names the connection of a client that authenticates to the origin for as long as a connection
+   * lasts: what is sent by it goes by connections to the origin that nothing else goes by.
+   */
+  public static final HttpString CLIENT_CONNECTION = new HttpString("apprxy-client-connection");
+
+  /** Then the client authenticates once more, unseen by its user. */
+  private static final Duration BOUND_IDLE_TIME = Duration.ofMinutes(1);
+
+  private static final int MAX_BOUND = 5_000;
+
   /** Of IIS: the connection, and not the request, is a user's. */
   private static final HttpString PERSISTENT_AUTH = new HttpString("Persistent-Auth");
 
@@ -75,6 +89,21 @@ public final class LastHop implements AutoCloseable {
   private final ConcurrentMap<PoolKey, OriginConnections> pools = new ConcurrentHashMap<>();
   // By the applications that are published, or that retain(…) is told of.
   private final ConcurrentMap<Application, Origin> origins = new ConcurrentHashMap<>();
+
+  /** Those of clients' own connections. */
+  private final Cache<BoundKey, OriginPool> bound =
+      Caffeine.newBuilder()
+          .maximumSize(MAX_BOUND)
+          .expireAfterAccess(BOUND_IDLE_TIME)
+          .executor(Runnable::run)
+          .<BoundKey, OriginPool>removalListener(
+              (key, pool, why) -> {
+                if (pool != null) {
+                  pool.close();
+                }
+              })
+          .build();
+
   private boolean closed;
 
   /** What is the same for all requests of an application. */
@@ -85,6 +114,8 @@ public final class LastHop implements AutoCloseable {
    *     connection for the user of the first one, so that nobody else's may follow
    */
   private record PoolKey(URI origin, OriginProtocol protocol, boolean tickets) {}
+
+  private record BoundKey(String clientConnection, URI origin) {}
 
   /**
    * @param signOn puts the identity into the form an origin wants
@@ -209,6 +240,7 @@ public final class LastHop implements AutoCloseable {
     closed = true;
     origins.values().forEach(origin -> origin.instances.close());
     pools.values().forEach(OriginConnections::close);
+    bound.invalidateAll();
   }
 
   private Origin originOf(Application application) {
@@ -270,6 +302,15 @@ public final class LastHop implements AutoCloseable {
         });
   }
 
+  private OriginConnections boundTo(String clientConnection, URI origin) {
+    return Objects.requireNonNull(
+        bound.get(
+            new BoundKey(clientConnection, origin),
+            key ->
+                new OriginPool(
+                    new OriginAddress(key.origin, OriginProtocol.HTTP_1_1, tls), BOUND_IDLE_TIME)));
+  }
+
   private final class Plan implements Forwarder.Plan {
     private final HttpServerExchange exchange;
     private final Application application;
@@ -281,8 +322,14 @@ public final class LastHop implements AutoCloseable {
     private Selection<Instance> selection;
     private boolean signedOnAgain;
 
+    /** Whose connections to the origin it goes by alone; null if by shared ones. */
+    private final @Nullable String clientConnection;
+
     /** The origin takes whatever else comes by this connection for the same user's. */
     private boolean isUsers;
+
+    /** The client's credentials may make the origin do so, whether it says it or not. */
+    private boolean bindsConnection;
 
     private @Nullable Instance serving;
     private OriginConnections.@Nullable Attempt attempt;
@@ -300,6 +347,10 @@ public final class LastHop implements AutoCloseable {
       this.target = target;
       this.events = events;
       this.signedOn = new OriginHeaders(exchange.getRequestHeaders());
+      this.clientConnection =
+          application.originProtocol() == OriginProtocol.HTTP_1_1
+              ? exchange.getRequestHeaders().getFirst(CLIENT_CONNECTION)
+              : null;
       this.selection = select(events.pinnedInstance());
     }
 
@@ -404,15 +455,21 @@ public final class LastHop implements AutoCloseable {
     }
 
     private Route to(Instance instance, boolean anew) {
-      OriginConnections pool =
-          hasTicket()
-              ? poolOf(instance.origin(), application.originProtocol(), true)
-              : instance.pool();
+      OriginConnections pool = pool(instance);
       OriginConnections.Attempt next = pool.route(anew ? attempt : null);
       serving = instance;
       attempt = next;
       events.routed(next);
       return next;
+    }
+
+    private OriginConnections pool(Instance instance) {
+      if (clientConnection != null) {
+        return boundTo(clientConnection, instance.origin());
+      }
+      return hasTicket()
+          ? poolOf(instance.origin(), application.originProtocol(), true)
+          : instance.pool();
     }
 
     @Override
@@ -427,6 +484,11 @@ public final class LastHop implements AutoCloseable {
           .getRequestHeaders()
           .forEach(header -> headers.putAll(header.getHeaderName(), header));
       RequestHeaders.toOrigin(headers);
+      // Those of a sign-on have a pool of their own, and those servers say what they do.
+      bindsConnection =
+          application.originProtocol() == OriginProtocol.HTTP_1_1
+              && !signedOn.isAuthorized()
+              && LegacyCredentials.bindConnection(headers);
       passOnAssertion(headers);
       headers.put(Headers.HOST, origin.mapping.hostHeader());
       return request;
@@ -494,7 +556,7 @@ public final class LastHop implements AutoCloseable {
 
     @Override
     public boolean isReusable() {
-      return !isUsers;
+      return clientConnection != null || !(isUsers || bindsConnection);
     }
 
     @Override

@@ -49,11 +49,17 @@ final class OriginPool implements OriginConnections {
   private static final OptionMap SOCKET = OptionMap.create(Options.TCP_NODELAY, true);
 
   private final OriginAddress origin;
+  private final Duration maxIdleTime;
   private final ConcurrentMap<XnioIoThread, Local> locals = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
   OriginPool(OriginAddress origin) {
+    this(origin, MAX_IDLE_TIME);
+  }
+
+  OriginPool(OriginAddress origin, Duration maxIdleTime) {
     this.origin = origin;
+    this.maxIdleTime = maxIdleTime;
   }
 
   @Override
@@ -221,13 +227,13 @@ final class OriginPool implements OriginConnections {
     private void sweepLater() {
       if (!sweeping) {
         sweeping = true;
-        thread.executeAfter(this::sweep, MAX_IDLE_TIME.toMillis(), TimeUnit.MILLISECONDS);
+        thread.executeAfter(this::sweep, maxIdleTime.toMillis(), TimeUnit.MILLISECONDS);
       }
     }
 
     private void sweep() {
       sweeping = false;
-      long limit = System.nanoTime() - MAX_IDLE_TIME.toNanos();
+      long limit = System.nanoTime() - maxIdleTime.toNanos();
       for (Pooled oldest = idle.peek();
           oldest != null && oldest.idleSince - limit <= 0;
           oldest = idle.peek()) {

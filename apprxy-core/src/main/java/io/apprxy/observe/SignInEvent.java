@@ -58,6 +58,11 @@ public record SignInEvent(
     SIGNED_OUT,
     /** A session ended in another way: {@code details} has the reason. */
     SESSION_ENDED,
+    /**
+     * An origin offers to authenticate by Basic or NTLM, which its application does not forward:
+     * {@code details} has the schemes. Told once in ten minutes for each application.
+     */
+    LEGACY_AUTHENTICATION_OFFERED,
     /** Many failures look like guessing: {@code details} has the pattern. */
     ATTACK_SUSPECTED
   }

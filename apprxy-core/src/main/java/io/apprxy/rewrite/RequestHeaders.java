@@ -48,9 +48,13 @@ public final class RequestHeaders {
   /**
    * Removes what is the gateway's affair, of a request that may go on: of one that passes through,
    * what frameworks take for another method than that by which it was let through; of others,
-   * access tokens that the application does not want to see.
+   * access tokens that the application does not want to see; of all, legacy credentials, if it says
+   * so.
    */
   public static void keepBack(HeaderMap headers, Application application, boolean passesThrough) {
+    if (application.legacyAuthentication() == Application.LegacyAuthentication.REMOVE) {
+      LegacyCredentials.removeFromRequest(headers);
+    }
     BearerTokens tokens = application.bearerTokens();
     if (passesThrough) {
       removeIf(headers, METHOD_OVERRIDES::contains);

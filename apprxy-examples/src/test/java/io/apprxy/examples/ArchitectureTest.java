@@ -62,6 +62,8 @@ class ArchitectureTest {
   private static final Set<String> COMPOSITION =
       Set.of(
           "Gateway",
+          "BoundConnection",
+          "LegacyOffers",
           "Pipeline",
           "Admission",
           "CertificateStage",

@@ -9,6 +9,7 @@ import io.apprxy.PreAuthentication;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.apprxy.auth.policy.AssignmentPolicy;
+import io.apprxy.observe.SignInEvent;
 import io.apprxy.tunnel.Connector;
 import io.apprxy.tunnel.TunnelServer;
 import java.net.URI;
@@ -24,6 +25,7 @@ import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
 
 /** A gateway, a tunnel, and a connector that signs users on to one origin. */
@@ -34,6 +36,10 @@ final class SignOnChain implements AutoCloseable {
   final DemoCertificates certificates;
   final URI url;
   final HttpClient http;
+
+  /** What the gateway's own log of sign-ins got. */
+  final List<SignInEvent> signInEvents = new CopyOnWriteArrayList<>();
+
   private final Deque<AutoCloseable> running = new ArrayDeque<>();
 
   SignOnChain(Path directory) throws Exception {
@@ -89,6 +95,7 @@ final class SignOnChain implements AutoCloseable {
             .preAuthentication(preAuthentication)
             .accessPolicy(new AssignmentPolicy())
             .connectors(tunnel)
+            .signInLog(signInEvents::add)
             .publish(
                 settings
                     .apply(

@@ -88,14 +88,15 @@ final class ConnectorHandler implements HttpHandler {
       Map<String, URI> forbidden) {}
 
   /**
-   * @param pinnedInstance the origin instance that the gateway has pinned the user to, or null
+   * @param tellsInstance whether the gateway may pin the user, or the client's connection, to it
+   * @param pinnedInstance the origin instance that the gateway has pinned them to, or null
    */
   private record Events(
-      Application application, @Nullable String pinnedInstance, IdentityHeaders identityHeaders)
+      boolean tellsInstance, @Nullable String pinnedInstance, IdentityHeaders identityHeaders)
       implements LastHop.Events {
     @Override
     public void answered(String instance, HeaderMap headersToGateway) {
-      if (application.loadBalancing().affinity() != LoadBalancing.Affinity.NONE) {
+      if (tellsInstance) {
         headersToGateway.put(LastHop.INSTANCE, instance);
       }
     }
@@ -207,7 +208,8 @@ final class ConnectorHandler implements HttpHandler {
         identity,
         target,
         new Events(
-            application,
+            application.loadBalancing().affinity() != LoadBalancing.Affinity.NONE
+                || exchange.getRequestHeaders().contains(LastHop.CLIENT_CONNECTION),
             exchange.getRequestHeaders().getFirst(LastHop.INSTANCE),
             current.identityHeaders()));
   }

@@ -4,6 +4,7 @@ import io.apprxy.balance.AffinityCookie;
 import io.apprxy.balance.Member;
 import java.time.Instant;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
@@ -97,6 +98,20 @@ final class RemoteConnector implements Member {
       }
     }
     return best;
+  }
+
+  /** One that is the same for each request of a client's connection, as long as it is usable. */
+  @Nullable TunnelConnection connection(String clientConnection) {
+    TunnelConnection chosen = null;
+    int highest = 0;
+    for (TunnelConnection connection : connections) {
+      int weight = Objects.hash(clientConnection, System.identityHashCode(connection)) * 0x9E3779B9;
+      if (connection.isUsable() && (chosen == null || weight > highest)) {
+        chosen = connection;
+        highest = weight;
+      }
+    }
+    return chosen;
   }
 
   Stream<TunnelConnection> connections() {

@@ -357,7 +357,7 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   }
 
   @Override
-  public Dispatch dispatch(Exchange exchange, long pinned) {
+  public Dispatch dispatch(Exchange exchange, long pinned, @Nullable String clientConnection) {
     Balancer<RemoteConnector> balancer =
         Objects.requireNonNull(balancers.get(exchange.application().id()));
     Identity identity = exchange.identity();
@@ -374,7 +374,9 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
             selection,
             (connector, anew) -> {
               served = connector.tag;
-              return connector.connection();
+              return clientConnection == null
+                  ? connector.connection()
+                  : connector.connection(clientConnection);
             });
       }
 

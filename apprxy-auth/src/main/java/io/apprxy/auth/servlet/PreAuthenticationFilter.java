@@ -529,6 +529,12 @@ public final class PreAuthenticationFilter implements Filter {
           throw new IllegalStateException(
               "application " + application.id() + " wants a signed assertion: only gateways sign");
         }
+        if (application.legacyAuthentication() == Application.LegacyAuthentication.REMOVE) {
+          throw new IllegalStateException(
+              "application "
+                  + application.id()
+                  + " removes what an origin offers: it has none in its own server");
+        }
         if (application.singleSignOn().token() != null) {
           throw new IllegalStateException(
               "application "
