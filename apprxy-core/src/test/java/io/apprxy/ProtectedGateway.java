@@ -1,5 +1,6 @@
 package io.apprxy;
 
+import io.apprxy.observe.SignInEvent;
 import io.undertow.Undertow;
 import io.undertow.UndertowOptions;
 import io.undertow.server.HttpHandler;
@@ -12,8 +13,10 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
@@ -40,6 +43,9 @@ final class ProtectedGateway implements AutoCloseable {
   /** What the origin does before it answers. */
   volatile HttpHandler answers = exchange -> {};
 
+  /** What the gateway's own log of sign-ins got. */
+  final List<SignInEvent> signInEvents = new CopyOnWriteArrayList<>();
+
   final int port;
   private final AtomicReference<HttpHandler> mounted = new AtomicReference<>();
   private final Undertow origin = undertow(this::echo);
@@ -53,6 +59,7 @@ final class ProtectedGateway implements AutoCloseable {
             .preAuthentication(ProtectedGateway::authenticate)
             .accessPolicy(exchange -> Verdict.proceed())
             .trustProxies("127.0.0.0/8")
+            .signInLog(signInEvents::add)
             .signOn(
                 (request, identity, application) -> {
                   request.set("X-User", identity.name());
