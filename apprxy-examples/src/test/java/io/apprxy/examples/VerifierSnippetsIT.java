@@ -34,10 +34,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Origins that are not on the JVM verify what a gateway signs: Node, and nginx with its help. */
-@Timeout(300)
+/**
+ * Origins verify what a gateway signs with what they have: Node, nginx with its help, Spring
+ * Security.
+ */
+@Timeout(600)
 class VerifierSnippetsIT {
   private static final Path SOURCES = Path.of("src/test/resources/verifier");
+  private static final String SPRING = "spring/src/main/java/origin/";
   private static final String ISSUER = "https://gateway.example.com";
   private static final Identity ALICE =
       new Identity(
@@ -52,8 +56,10 @@ class VerifierSnippetsIT {
   private static HttpServer application;
   private static Process node;
   private static Process nginx;
+  private static Process spring;
   private static URI nodeUrl;
   private static URI nginxUrl;
+  private static URI springUrl;
 
   @BeforeAll
   static void start() throws Exception {
@@ -67,11 +73,12 @@ class VerifierSnippetsIT {
             });
     startNode();
     startNginx();
+    startSpring();
   }
 
   @AfterAll
   static void stop() throws Exception {
-    for (Process process : new Process[] {nginx, node}) {
+    for (Process process : new Process[] {spring, nginx, node}) {
       if (process != null) {
         process.destroy();
         if (!process.waitFor(10, TimeUnit.SECONDS)) {
@@ -88,7 +95,9 @@ class VerifierSnippetsIT {
     String readme = Files.readString(Path.of("..", "README.md"));
     assertThat(readme)
         .contains("```js\n" + Files.readString(SOURCES.resolve("verifier.mjs")) + "```")
-        .contains("```nginx\n" + Files.readString(SOURCES.resolve("nginx.conf")) + "```");
+        .contains("```nginx\n" + Files.readString(SOURCES.resolve("nginx.conf")) + "```")
+        .contains(
+            "```java\n" + Files.readString(SOURCES.resolve(SPRING + "GatewayUsers.java")) + "```");
   }
 
   @Test
@@ -109,6 +118,16 @@ class VerifierSnippetsIT {
       assertThat(get(nginxUrl, refused).statusCode()).as(refused).isEqualTo(403);
     }
     assertThat(CALLS).hasValue(before);
+  }
+
+  @Test
+  void spring_takesWhatTheGatewaySigned_andNothingElse() throws Exception {
+    HttpResponse<String> answer = get(springUrl, SIGNER.sign(ALICE, wiki("wiki")));
+    assertThat(answer.statusCode()).as(answer.headers().toString()).isEqualTo(200);
+    assertThat(answer.body()).isEqualTo("Hello, Alice Liddell\n");
+    for (String refused : refused()) {
+      assertThat(get(springUrl, refused).statusCode()).as(refused).isEqualTo(401);
+    }
   }
 
   private static List<String> refused() {
@@ -181,7 +200,7 @@ class VerifierSnippetsIT {
             .redirectOutput(directory.resolve("node.log").toFile())
             .start();
     nodeUrl = URI.create("http://127.0.0.1:" + port + "/");
-    awaitAnswer(node, nodeUrl, "node.log");
+    awaitAnswer(node, nodeUrl, "node.log", 403);
   }
 
   private static void startNginx() throws Exception {
@@ -228,17 +247,71 @@ class VerifierSnippetsIT {
             .redirectOutput(directory.resolve("nginx.out").toFile())
             .start();
     nginxUrl = URI.create("http://127.0.0.1:" + port + "/");
-    awaitAnswer(nginx, nginxUrl, "nginx.out");
+    awaitAnswer(nginx, nginxUrl, "nginx.out", 403);
   }
 
-  private static void awaitAnswer(Process process, URI url, String log) throws Exception {
+  /** Built as its developers would, and started. */
+  private static void startSpring() throws Exception {
+    Path home = directory.resolve("spring");
+    Files.createDirectories(home.resolve("src/main/java/origin"));
+    for (String file :
+        List.of(
+            "pom.xml",
+            "src/main/java/origin/GatewayUsers.java",
+            "src/main/java/origin/Origin.java")) {
+      Files.copy(SOURCES.resolve("spring").resolve(file), home.resolve(file));
+    }
+    Path log = directory.resolve("maven.log");
+    Process maven =
+        new ProcessBuilder(
+                "mvn",
+                "-B",
+                "-ntp",
+                "-q",
+                "-Dmaven.wagon.http.retryHandler.count=5",
+                "-Daether.connector.http.retryHandler.count=5",
+                "package")
+            .directory(home.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile())
+            .start();
+    if (!maven.waitFor(4, TimeUnit.MINUTES) || maven.exitValue() != 0) {
+      maven.destroyForcibly();
+      throw new IOException("mvn package failed:\n" + Files.readString(log));
+    }
+    int port = DemoSetup.portOrFree(0);
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-Xmx256m",
+            "-XX:TieredStopAtLevel=1",
+            "-jar",
+            home.resolve("target/origin-1.jar").toString(),
+            "--server.address=127.0.0.1",
+            "--server.port=" + port);
+    builder
+        .environment()
+        .put(
+            "GATEWAY_KEYS",
+            "http://127.0.0.1:" + gateway.getAddress().getPort() + "/.apprxy/jwks.json");
+    spring =
+        builder
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("spring.log").toFile())
+            .start();
+    springUrl = URI.create("http://127.0.0.1:" + port + "/");
+    awaitAnswer(spring, springUrl, "spring.log", 401);
+  }
+
+  private static void awaitAnswer(Process process, URI url, String log, int refused)
+      throws Exception {
     SeparateProcesses.until(
         () -> {
           assertThat(process.isAlive())
               .as("alive, having said: %s", Files.readString(directory.resolve(log)))
               .isTrue();
           try {
-            return get(url, "").statusCode() == 403;
+            return get(url, "").statusCode() == refused;
           } catch (IOException e) {
             return false; // not yet
           }
