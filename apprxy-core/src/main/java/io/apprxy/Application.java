@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -458,18 +459,29 @@ public record Application(
               "singleSignOn: two headers are the same to an origin: " + name);
         }
       }
-      if ((kerberos == null ? 0 : 1) + (basic == null ? 0 : 1) + (token == null ? 0 : 1) > 1) {
+      boolean assertion = signedAssertion != null && signedAssertion.inAuthorization();
+      if (Stream.of(kerberos != null, basic != null, token != null, assertion)
+              .filter(set -> set)
+              .count()
+          > 1) {
         throw new IllegalArgumentException(
-            "singleSignOn: kerberos, basic and token exclude each other: all are in Authorization");
+            "singleSignOn: kerberos, basic, token, and an assertion in Authorization exclude each"
+                + " other");
       }
     }
 
     /** Whether the origin gets credentials of the gateway's in {@code Authorization}. */
     public boolean setsAuthorization() {
-      return kerberos != null || basic != null || token != null;
+      return kerberos != null
+          || basic != null
+          || token != null
+          || (signedAssertion != null && signedAssertion.inAuthorization());
     }
 
-    /** The names of all headers that tell the origin an identity. */
+    /**
+     * The names of all headers that tell the origin an identity, and nothing else; so without
+     * {@code Authorization}.
+     */
     public List<String> headerNames() {
       return names(headers, signedAssertion);
     }
@@ -477,7 +489,7 @@ public record Application(
     private static List<String> names(
         List<HeaderMapping> headers, @Nullable SignedAssertion signedAssertion) {
       List<String> names = new ArrayList<>(headers.stream().map(HeaderMapping::header).toList());
-      if (signedAssertion != null) {
+      if (signedAssertion != null && !signedAssertion.inAuthorization()) {
         names.add(signedAssertion.header());
       }
       return names;
@@ -586,7 +598,8 @@ public record Application(
    * A short-lived JWT by which an origin knows that a request came through the gateway, and for
    * whom; see {@link AssertionSigner}. Immutable.
    *
-   * @param header the header that it is in. Default: {@code X-Apprxy-Assertion}
+   * @param header the header that it is in: by itself, or, in {@code Authorization}, as a Bearer
+   *     token (RFC 6750), as whatever protects APIs expects it. Default: {@code X-Apprxy-Assertion}
    * @param audience its {@code aud}; null for the id of the application. Default: null
    * @param claims the claims of the identity that the origin is told, where the user has them,
    *     beside those that every assertion has. Default: {@code preferred_username}, {@code name},
@@ -603,11 +616,16 @@ public record Application(
     /**
      * What to sign.
      *
-     * @throws IllegalArgumentException if the header is no token, the audience is blank, or a claim
-     *     is one that the gateway sets itself
+     * @throws IllegalArgumentException if the header is no token or has another meaning, the
+     *     audience is blank, or a claim is one that the gateway sets itself
      */
     public SignedAssertion {
       claims = List.copyOf(Objects.requireNonNull(claims, "claims"));
+      if (HeaderMapping.saysSomethingElse(header) && !header.equalsIgnoreCase("Authorization")) {
+        throw new IllegalArgumentException(
+            "signedAssertion: header must not be one that says something else to the origin: "
+                + header);
+      }
       if (!TOKEN.matcher(header).matches()) {
         throw new IllegalArgumentException(
             "signedAssertion: header must be a token (RFC 9110 §5.6.2): " + header);
@@ -622,6 +640,11 @@ public record Application(
                   + claim);
         }
       }
+    }
+
+    /** Whether it is a Bearer token, in {@code Authorization}. */
+    public boolean inAuthorization() {
+      return header.equalsIgnoreCase("Authorization");
     }
 
     /** With the defaults. */

@@ -71,7 +71,7 @@ public record HeaderMapping(
       throw new IllegalArgumentException(
           "the name of an identity header must be a token (RFC 9110 §5.6.2): " + header);
     }
-    if (TAKEN.contains(HeaderNames.fold(header)) || HeaderNames.isInternal(header)) {
+    if (saysSomethingElse(header) || HeaderNames.isInternal(header)) {
       throw new IllegalArgumentException(
           "an identity header must not have a name that says something else to the origin: "
               + header);
@@ -80,6 +80,10 @@ public record HeaderMapping(
       throw new IllegalArgumentException(
           "the separator of header " + header + " must be visible ASCII, or spaces");
     }
+  }
+
+  static boolean saysSomethingElse(String header) {
+    return TAKEN.contains(HeaderNames.fold(header));
   }
 
   private static boolean isSeparator(String text) {

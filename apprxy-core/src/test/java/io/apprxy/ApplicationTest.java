@@ -512,6 +512,78 @@ class ApplicationTest {
         .hasMessageStartingWith("no valid application");
   }
 
+  @Test
+  void authorization_hasOneOrigin() {
+    BasicAuthentication basic = BasicAuthentication.shared();
+    List<UnaryOperator<Application.Builder>> others =
+        List.of(
+            builder -> builder.kerberosSignOn("HTTP/wiki.corp.test"),
+            builder -> builder.tokenSignOn(OriginToken.usersOwn()),
+            builder ->
+                builder.signedAssertion(
+                    Application.SignedAssertion.defaults().inHeader("authorization")));
+    for (UnaryOperator<Application.Builder> other : others) {
+      assertThatThrownBy(() -> other.apply(wiki().basicSignOn(basic)).build())
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("exclude each other");
+    }
+    assertRefused(
+        "bearerTokens",
+        builder ->
+            builder
+                .basicSignOn(basic)
+                .bearerTokens(BearerTokens.forAudiences("api://wiki").forward().build()));
+    assertThatThrownBy(() -> Application.SignedAssertion.defaults().inHeader("Cookie"))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void json_carriesPasswordsTokensAndLegacyAuthentication() {
+    Application basic =
+        wiki()
+            .basicSignOn(BasicAuthentication.ofEachUser("sub"))
+            .legacyAuthentication(Application.LegacyAuthentication.REMOVE)
+            .build();
+    Application token =
+        wiki()
+            .tokenSignOn(
+                OriginToken.exchangedFor(URI.create("https://api.corp/")).withScopes("read"))
+            .build();
+
+    assertThat(Application.fromJson(basic.toJson())).isEqualTo(basic);
+    assertThat(Application.fromJson(token.toJson())).isEqualTo(token);
+    Application brief =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"everyone": true}, "singleSignOn": {"token": {"grant": "TOKEN_EXCHANGE", "audience": "backend"}}}
+            """);
+    assertThat(brief.singleSignOn().token()).isEqualTo(OriginToken.exchangedFor("backend"));
+    Application shared =
+        Application.fromJson(
+            """
+            {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
+             "assignments": {"everyone": true}, "singleSignOn": {"basic": {}}}
+            """);
+    assertThat(shared.singleSignOn().basic()).isEqualTo(BasicAuthentication.shared());
+  }
+
+  @Test
+  void tokenForTheOrigin_saysWhatItIsFor_andNothingWithoutEffect() {
+    assertThatThrownBy(
+            () -> new OriginToken(OriginToken.Grant.TOKEN_EXCHANGE, null, null, List.of()))
+        .hasMessageContaining("must say what it is to be for");
+    assertThatThrownBy(() -> OriginToken.onBehalfOf())
+        .hasMessageContaining("must say what it is to be for");
+    assertThatThrownBy(() -> OriginToken.usersOwn().withScopes("read"))
+        .hasMessageContaining("no effect");
+    assertThatThrownBy(() -> OriginToken.exchangedFor("backend").withScopes("a b"))
+        .hasMessageContaining("scopes must be visible ASCII");
+    assertThatThrownBy(() -> OriginToken.exchangedFor(URI.create("/relative")))
+        .hasMessageContaining("absolute");
+    assertThatThrownBy(() -> OriginToken.exchangedFor(" ")).hasMessageContaining("blank");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"X-User", "x_user", "X.USER"})
   void headersThatAreTheSameToAnOrigin_areRefused(String second) {

@@ -90,6 +90,23 @@ class SignedAssertionIT {
         .doesNotContain("forged", "signed-for");
   }
 
+  /** As whatever protects APIs expects it; only there is the client's own of no account. */
+  @Test
+  void assertionInAuthorization_isABearerToken() throws Exception {
+    mount(
+        app ->
+            app.signedAssertion(Application.SignedAssertion.defaults().inHeader("Authorization")));
+
+    assertThat(send("GET / HTTP/1.1", "Authorization: Bearer forged\nX-Apprxy-Assertion: forged\n"))
+        .startsWith("HTTP/1.1 200")
+        .contains("Authorization: Bearer signed-for-a-1-at-app\n")
+        .doesNotContain("forged", "apprxy-signed-assertion");
+    assertThat(send("GET /open/ HTTP/1.1", "Authorization: Basic webhook\n"))
+        .startsWith("HTTP/1.1 200")
+        .contains("Authorization: Basic webhook\n")
+        .doesNotContain("signed-for");
+  }
+
   @Test
   void internalHeader_ofAClient_isNotPassedOn() throws Exception {
     String internal = "apprxy-signed-assertion: forged\n";

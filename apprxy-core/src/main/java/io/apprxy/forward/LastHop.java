@@ -376,12 +376,24 @@ public final class LastHop implements AutoCloseable {
       if (identity == null) {
         return Verdict.proceed();
       }
-      String token = exchange.getRequestHeaders().getFirst(ORIGIN_TOKEN);
-      if (token != null && application.singleSignOn().token() != null) {
+      String token = bearerToken();
+      if (token != null) {
         signedOn.set(Headers.AUTHORIZATION_STRING, "Bearer " + token);
         signedOn.onAnswer(Plan::refusesToken);
       }
       return signOn.signOn(signedOn, identity, application);
+    }
+
+    /** What the gateway has for the origin, and the origin for a Bearer token. */
+    private @Nullable String bearerToken() {
+      HeaderMap headers = exchange.getRequestHeaders();
+      if (application.singleSignOn().token() != null) {
+        return headers.getFirst(ORIGIN_TOKEN);
+      }
+      SignedAssertion assertion = application.singleSignOn().signedAssertion();
+      return assertion != null && assertion.inAuthorization()
+          ? headers.getFirst(SIGNED_ASSERTION)
+          : null;
     }
 
     /**
@@ -497,7 +509,7 @@ public final class LastHop implements AutoCloseable {
     /** What the gateway signed for the origin, under the name that the origin looks for. */
     private void passOnAssertion(HeaderMap headers) {
       SignedAssertion wanted = application.singleSignOn().signedAssertion();
-      if (wanted != null) {
+      if (wanted != null && !wanted.inAuthorization()) {
         RequestHeaders.remove(headers, wanted.header());
         String signed = exchange.getRequestHeaders().getFirst(SIGNED_ASSERTION);
         if (signed != null) {

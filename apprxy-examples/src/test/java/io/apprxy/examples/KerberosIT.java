@@ -366,12 +366,32 @@ class KerberosIT {
   void handshakeOfAWebSocket_carriesATicket(Domain domain) throws Exception {
     KerberosOrigin origin = origin(domain);
     start(origin.url(), KerberosDelegation.to(Domain.JAVA).fromClaim("name"), domain);
+
+    assertHandshake(origin, http, url, "Test-User");
+  }
+
+  @Test
+  void handshakeOfAWebSocket_carriesATicket_throughTheTunnel(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    SignOnChain chain = opened(new SignOnChain(directory));
+    chain.start(
+        origin.url(),
+        kerberos(domain),
+        Map.of(),
+        application ->
+            application.kerberosSignOn(KerberosDelegation.to(Domain.JAVA).fromClaim("name")));
+
+    assertHandshake(origin, chain.http, chain.url, SignOnChain.USER);
+  }
+
+  private static void assertHandshake(
+      KerberosOrigin origin, HttpClient http, URI url, String userHeader) throws Exception {
     origin.refusing.set(1);
     CompletableFuture<String> heard = new CompletableFuture<>();
 
     WebSocket socket =
         http.newWebSocketBuilder()
-            .header("Test-User", "alice@corp.test")
+            .header(userHeader, "alice@corp.test")
             .buildAsync(
                 URI.create("wss://localhost:" + url.getPort() + "/ws"),
                 new WebSocket.Listener() {

@@ -43,7 +43,7 @@ final class SignOnChain implements AutoCloseable {
   private final Deque<AutoCloseable> running = new ArrayDeque<>();
 
   SignOnChain(Path directory) throws Exception {
-    certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
+    certificates = DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("certified")));
     url = URI.create("https://localhost:" + DemoSetup.portOrFree(0) + "/");
     http =
         HttpClient.newBuilder()

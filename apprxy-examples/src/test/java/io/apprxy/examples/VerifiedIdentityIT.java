@@ -49,6 +49,10 @@ class VerifiedIdentityIT {
   private TlsClient client;
 
   private void start(ServletContainer container) throws Exception {
+    start(container, SignedAssertion.defaults().header());
+  }
+
+  private void start(ServletContainer container, String header) throws Exception {
     gateway = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     gateway.createContext(
         "/.apprxy/jwks.json",
@@ -69,6 +73,7 @@ class VerifiedIdentityIT {
                     .audience("wiki")
                     .build())
             .userName("preferred_username")
+            .header(header)
             .build();
     int port = DemoSetup.portOrFree(0);
     DemoCertificates certificates = DemoCertificates.in(directory);
@@ -102,6 +107,25 @@ class VerifiedIdentityIT {
         .contains("user alice", "staff true admin false", "auth apprxy")
         .contains("principal IdentityPrincipal[Identity[a-1 of https://idp.test")
         .contains("identity Identity[a-1 of https://idp.test");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void assertionInAuthorization_isABearerToken(ServletContainer container) throws Exception {
+    start(container, "Authorization");
+    String good = signer.sign(ALICE, wiki("wiki"));
+
+    assertThat(client.get("/page", "Authorization: bearer " + good + "\n"))
+        .startsWith("HTTP/1.1 200")
+        .contains("user alice");
+    for (String headers :
+        List.of(
+            "Authorization: " + good + "\n",
+            "Authorization: Basic " + good + "\n",
+            "Authorization: Bearer\n",
+            "X-Apprxy-Assertion: " + good + "\n")) {
+      assertThat(client.get("/page", headers)).as(headers).startsWith("HTTP/1.1 403");
+    }
   }
 
   @ParameterizedTest

@@ -3,6 +3,8 @@ package io.apprxy.examples;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import io.apprxy.Application;
 import io.apprxy.Application.SignedAssertion;
 import io.apprxy.Identity;
@@ -20,6 +22,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -36,7 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Origins verify what a gateway signs with what they have: Node, nginx with its help, Spring
- * Security.
+ * Security, Apache httpd.
  */
 @Timeout(600)
 class VerifierSnippetsIT {
@@ -53,13 +56,16 @@ class VerifierSnippetsIT {
   @TempDir private static Path directory;
   private static final AtomicInteger CALLS = new AtomicInteger();
   private static HttpServer gateway;
+  private static HttpsServer secureGateway;
   private static HttpServer application;
   private static Process node;
   private static Process nginx;
   private static Process spring;
+  private static Process httpd;
   private static URI nodeUrl;
   private static URI nginxUrl;
   private static URI springUrl;
+  private static URI httpdUrl;
 
   @BeforeAll
   static void start() throws Exception {
@@ -73,12 +79,13 @@ class VerifierSnippetsIT {
             });
     startNode();
     startNginx();
+    startHttpd();
     startSpring();
   }
 
   @AfterAll
   static void stop() throws Exception {
-    for (Process process : new Process[] {spring, nginx, node}) {
+    for (Process process : new Process[] {spring, httpd, nginx, node}) {
       if (process != null) {
         process.destroy();
         if (!process.waitFor(10, TimeUnit.SECONDS)) {
@@ -87,6 +94,9 @@ class VerifierSnippetsIT {
       }
     }
     gateway.stop(0);
+    if (secureGateway != null) {
+      secureGateway.stop(0);
+    }
     application.stop(0);
   }
 
@@ -96,6 +106,7 @@ class VerifierSnippetsIT {
     assertThat(readme)
         .contains("```js\n" + Files.readString(SOURCES.resolve("verifier.mjs")) + "```")
         .contains("```nginx\n" + Files.readString(SOURCES.resolve("nginx.conf")) + "```")
+        .contains("```apache\n" + Files.readString(SOURCES.resolve("apache.conf")) + "```")
         .contains(
             "```java\n" + Files.readString(SOURCES.resolve(SPRING + "GatewayUsers.java")) + "```");
   }
@@ -128,6 +139,27 @@ class VerifierSnippetsIT {
     for (String refused : refused()) {
       assertThat(get(springUrl, refused).statusCode()).as(refused).isEqualTo(401);
     }
+  }
+
+  /** The gateway sends it in Authorization: see {@link SignedAssertion#inAuthorization}. */
+  @Test
+  void apache_takesWhatTheGatewaySigned_andNothingElse() throws Exception {
+    assertThat(getBearer(httpdUrl, SIGNER.sign(ALICE, wiki("wiki"))).body())
+        .isEqualTo("user [a-1]");
+    int before = CALLS.get();
+    for (String refused : refused()) {
+      assertThat(getBearer(httpdUrl, refused).statusCode()).as(refused).isIn(400, 401);
+    }
+    assertThat(CALLS).hasValue(before);
+  }
+
+  private static HttpResponse<String> getBearer(URI url, String assertion) throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(url).timeout(Duration.ofSeconds(20)).header("X-User", "mallory");
+    if (!assertion.isEmpty()) {
+      request.header("Authorization", "Bearer " + assertion);
+    }
+    return HttpClient.newHttpClient().send(request.build(), BodyHandlers.ofString());
   }
 
   private static List<String> refused() {
@@ -250,6 +282,64 @@ class VerifierSnippetsIT {
     awaitAnswer(nginx, nginxUrl, "nginx.out", 403);
   }
 
+  private static void startHttpd() throws Exception {
+    int port = DemoSetup.portOrFree(0);
+    DemoCertificates certificates =
+        DemoCertificates.in(DemoSetup.privateDirectory(directory.resolve("demo")));
+    // It takes keys by TLS only.
+    secureGateway = HttpsServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+    secureGateway.setHttpsConfigurator(new HttpsConfigurator(certificates.server()));
+    serve(secureGateway, "/.apprxy/jwks.json", exchange -> SIGNER.publicKeys());
+    String verification =
+        Files.readString(SOURCES.resolve("apache.conf"))
+            .replace(
+                "https://wiki.example.com/",
+                "https://localhost:" + secureGateway.getAddress().getPort() + "/");
+    // Outside the folder of the test, which httpd's own user may not enter.
+    Path home = Files.createTempDirectory("httpd");
+    Files.setPosixFilePermissions(home, PosixFilePermissions.fromString("rwxr-xr-x"));
+    Files.copy(certificates.caFile(), home.resolve("ca.pem"));
+    Files.setPosixFilePermissions(
+        home.resolve("ca.pem"), PosixFilePermissions.fromString("rw-r--r--"));
+    Path file = home.resolve("httpd.conf");
+    Files.writeString(
+        file,
+        """
+        ServerName 127.0.0.1
+        ServerRoot "%1$s"
+        PidFile "%1$s/httpd.pid"
+        Listen 127.0.0.1:%2$d
+        User www-data
+        Group www-data
+        ErrorLog "%1$s/httpd.log"
+        LoadModule mpm_event_module %4$s/mod_mpm_event.so
+        LoadModule authn_core_module %4$s/mod_authn_core.so
+        LoadModule authz_core_module %4$s/mod_authz_core.so
+        LoadModule authz_user_module %4$s/mod_authz_user.so
+        LoadModule proxy_module %4$s/mod_proxy.so
+        LoadModule proxy_http_module %4$s/mod_proxy_http.so
+        LoadModule headers_module %4$s/mod_headers.so
+        LoadModule auth_openidc_module %4$s/mod_auth_openidc.so
+        OIDCCABundlePath "%1$s/ca.pem"
+        %5$s
+        RequestHeader set X-User "expr=%%{REMOTE_USER}"
+        ProxyPass "/" "http://127.0.0.1:%3$d/"
+        """
+            .formatted(
+                home,
+                port,
+                application.getAddress().getPort(),
+                "/usr/lib/apache2/modules",
+                verification));
+    httpd =
+        new ProcessBuilder("/usr/sbin/apache2", "-f", file.toString(), "-DFOREGROUND")
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("httpd.out").toFile())
+            .start();
+    httpdUrl = URI.create("http://127.0.0.1:" + port + "/");
+    awaitAnswer(httpd, httpdUrl, "httpd.out", 401);
+  }
+
   /** Built as its developers would, and started. */
   private static void startSpring() throws Exception {
     Path home = directory.resolve("spring");
@@ -326,6 +416,11 @@ class VerifierSnippetsIT {
   private static HttpServer server(String path, Answer answer) throws IOException {
     HttpServer server =
         HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    serve(server, path, answer);
+    return server;
+  }
+
+  private static void serve(HttpServer server, String path, Answer answer) {
     server.createContext(
         path,
         exchange -> {
@@ -335,6 +430,5 @@ class VerifierSnippetsIT {
           exchange.close();
         });
     server.start();
-    return server;
   }
 }

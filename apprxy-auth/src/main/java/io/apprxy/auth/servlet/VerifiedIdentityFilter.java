@@ -38,6 +38,7 @@ public final class VerifiedIdentityFilter implements Filter {
   /** The request attribute that holds the {@link Identity}. */
   public static final String IDENTITY = "io.apprxy.Identity";
 
+  private static final String BEARER = "Bearer ";
   private static final String PRINCIPAL = IdentityPrincipal.class.getName();
 
   private @Nullable AssertionVerifier verifier;
@@ -143,7 +144,14 @@ public final class VerifiedIdentityFilter implements Filter {
       throw new GatewayException(
           ErrorCode.NOT_VOUCHED_FOR, "one assertion must be there, and not " + assertions.size());
     }
-    return claims.principal(verifier.verify(assertions.get(0)), () -> true);
+    String assertion = assertions.get(0);
+    if (header.equalsIgnoreCase("Authorization")) {
+      if (!assertion.regionMatches(true, 0, BEARER, 0, BEARER.length())) {
+        throw new GatewayException(ErrorCode.NOT_VOUCHED_FOR, "other credentials are there");
+      }
+      assertion = assertion.substring(BEARER.length());
+    }
+    return claims.principal(verifier.verify(assertion), () -> true);
   }
 
   /** Settings. Not thread-safe. */
@@ -160,7 +168,10 @@ public final class VerifiedIdentityFilter implements Filter {
       return this;
     }
 
-    /** The header that they are in. Default: {@code X-Apprxy-Assertion}. */
+    /**
+     * The header that they are in: by themselves, or, in {@code Authorization}, as Bearer tokens.
+     * Default: {@code X-Apprxy-Assertion}.
+     */
     public Builder header(String name) {
       header = SignedAssertion.defaults().inHeader(name).header(); // checks it
       return this;
