@@ -1,6 +1,7 @@
 package io.apprxy;
 
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -8,24 +9,35 @@ import org.jspecify.annotations.Nullable;
  * them: they come from a store of secrets. Immutable data, part of {@link
  * Application.SingleSignOn}.
  *
- * @param claim the claim by which each user's own account is found; null if all users share one
- *     account of the application
+ * @param accounts whose accounts they are
+ * @param claim the claim by which each user's own account is found; null if they share one
  */
-public record BasicAuthentication(@Nullable String claim) {
+public record BasicAuthentication(Accounts accounts, @Nullable String claim) {
+  /** Whose accounts users are signed on with. */
+  public enum Accounts {
+    /** All users of the application share one. */
+    SHARED,
+    /** Each user has one. */
+    OF_EACH_USER
+  }
+
   /**
    * Settings.
    *
-   * @throws IllegalArgumentException if the claim is blank
+   * @throws IllegalArgumentException if there is a claim for a shared account, or none, or a blank
+   *     one, for those of each user
    */
   public BasicAuthentication {
-    if (claim != null && claim.isBlank()) {
-      throw new IllegalArgumentException("basic: claim must not be blank");
+    Objects.requireNonNull(accounts, "accounts");
+    if ((accounts == Accounts.SHARED) != (claim == null) || (claim != null && claim.isBlank())) {
+      throw new IllegalArgumentException(
+          "basic: accounts OF_EACH_USER, and only those, must be found by a claim");
     }
   }
 
   /** All users share one account: the origin does not tell them apart. */
   public static BasicAuthentication shared() {
-    return new BasicAuthentication(null);
+    return new BasicAuthentication(Accounts.SHARED, null);
   }
 
   /**
@@ -33,7 +45,7 @@ public record BasicAuthentication(@Nullable String claim) {
    * change, such as {@code sub}, since whoever writes it chooses whose account is theirs.
    */
   public static BasicAuthentication ofEachUser(String claim) {
-    return new BasicAuthentication(claim);
+    return new BasicAuthentication(Accounts.OF_EACH_USER, claim);
   }
 
   /**

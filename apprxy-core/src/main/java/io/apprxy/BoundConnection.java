@@ -5,10 +5,14 @@ import io.apprxy.Application.OriginProtocol;
 import io.apprxy.rewrite.LegacyCredentials;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.AttachmentKey;
+import io.undertow.util.HttpString;
+import java.net.InetSocketAddress;
 import java.security.SecureRandom;
-import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +26,9 @@ final class BoundConnection {
   /** Of one connection: of a proxy before the gateway, say, which has many users. */
   private static final int MAX = 32;
 
+  private static final List<HttpString> PROXY_HEADERS =
+      Stream.of("Via", "Forwarded", "X-Forwarded-For", "X-Real-IP").map(HttpString::new).toList();
+
   private static final AttachmentKey<Bound> BOUND = AttachmentKey.create(Bound.class);
 
   private final String id;
@@ -34,7 +41,13 @@ final class BoundConnection {
   private record Key(String application, String session) {}
 
   private static final class Bound {
-    private final Map<Key, BoundConnection> all = new HashMap<>();
+    private final Map<Key, BoundConnection> all =
+        new LinkedHashMap<>(4, 0.75f, true) {
+          @Override
+          protected boolean removeEldestEntry(Map.Entry<Key, BoundConnection> eldest) {
+            return size() > MAX;
+          }
+        };
   }
 
   private BoundConnection() {
@@ -58,13 +71,13 @@ final class BoundConnection {
         || (identity != null && application.singleSignOn().setsAuthorization())) {
       return null;
     }
+    if (identity == null && !isClients(exchange)) {
+      return null;
+    }
     Bound bound = undertow.getConnection().getAttachment(BOUND);
     Key key = new Key(application.id(), identity == null ? "" : identity.sessionId());
     BoundConnection known = bound == null ? null : bound.all.get(key);
-    if (known != null
-        || !LegacyCredentials.bindConnection(undertow.getRequestHeaders())
-        || (bound != null && bound.all.size() >= MAX)
-        || (identity == null && !isClients(exchange))) {
+    if (known != null || !LegacyCredentials.bindConnection(undertow.getRequestHeaders())) {
       return known;
     }
     if (bound == null) {
@@ -76,11 +89,17 @@ final class BoundConnection {
     return fresh;
   }
 
-  /** Whether the connection is the client's own, and not that of a proxy before the gateway. */
+  /**
+   * Whether the connection is the client's own, as far as can be seen, and not that of a proxy
+   * before the gateway, whose users nobody here tells apart.
+   */
   private static boolean isClients(UndertowExchange exchange) {
-    return exchange
-        .clientAddress()
-        .equals(exchange.undertow().getSourceAddress().getAddress().getHostAddress());
+    HttpServerExchange undertow = exchange.undertow();
+    return !exchange.isProxied()
+        && undertow
+            .getSourceAddress()
+            .equals(undertow.getConnection().getPeerAddress(InetSocketAddress.class))
+        && PROXY_HEADERS.stream().noneMatch(undertow.getRequestHeaders()::contains);
   }
 
   /** Its name between gateway and connector, which nobody can guess. */

@@ -7,9 +7,9 @@ import com.fasterxml.jackson.annotation.JsonTypeName;
 import com.fasterxml.jackson.annotation.JsonValue;
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.function.IntPredicate;
+import java.util.function.IntUnaryOperator;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -87,21 +87,24 @@ public sealed interface ClaimsTransformation {
     }
   }
 
-  /** In lower case, whatever the language of the machine. */
+  /**
+   * In lower case, whatever the language of the machine. What is beyond ASCII stays so: the Kelvin
+   * sign becomes no {@code k}, by which one user could pass for another.
+   */
   @JsonTypeName("ToLowercase")
   record ToLowercase() implements ClaimsTransformation {
     @Override
     public ClaimValues apply(ClaimValues values, Identity identity) {
-      return values.map(value -> value.toLowerCase(Locale.ROOT));
+      return values.map(value -> inCase(value, Character::toLowerCase));
     }
   }
 
-  /** In upper case, whatever the language of the machine. */
+  /** In upper case; as {@link ToLowercase}, one character for another. */
   @JsonTypeName("ToUppercase")
   record ToUppercase() implements ClaimsTransformation {
     @Override
     public ClaimValues apply(ClaimValues values, Identity identity) {
-      return values.map(value -> value.toUpperCase(Locale.ROOT));
+      return values.map(value -> inCase(value, Character::toUpperCase));
     }
   }
 
@@ -432,6 +435,19 @@ public sealed interface ClaimsTransformation {
     public String toString() {
       return text();
     }
+  }
+
+  private static String inCase(String value, IntUnaryOperator mapping) {
+    StringBuilder mapped = new StringBuilder(value.length());
+    value
+        .codePoints()
+        .map(
+            c -> {
+              int other = mapping.applyAsInt(c);
+              return c > 0x7f && other <= 0x7f ? c : other;
+            })
+        .forEach(mapped::appendCodePoint);
+    return mapped.toString();
   }
 
   private static void requireText(String what, String text) {

@@ -10,6 +10,7 @@ import io.apprxy.route.RequestTarget;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.Headers;
+import java.net.InetAddress;
 import java.util.Collection;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -36,9 +37,9 @@ final class Hygiene {
   void check(UndertowExchange exchange) {
     HttpServerExchange undertow = exchange.undertow();
     HeaderMap headers = undertow.getRequestHeaders();
+    InetAddress peer = undertow.getSourceAddress().getAddress();
     exchange.comesFrom(
-        forwarded.client(
-            undertow.getSourceAddress().getAddress(), undertow.getRequestScheme(), headers));
+        forwarded.client(peer, undertow.getRequestScheme(), headers), forwarded.isTrusted(peer));
     guard.check(
         exchange.method(),
         line ->

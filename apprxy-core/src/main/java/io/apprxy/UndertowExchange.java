@@ -38,6 +38,7 @@ final class UndertowExchange implements Exchange {
   private final HttpServerExchange undertow;
   private final String id;
   private Client client;
+  private boolean proxied;
   private @Nullable RequestTarget target;
   private @Nullable Application application;
   private @Nullable Identity identity;
@@ -73,8 +74,16 @@ final class UndertowExchange implements Exchange {
     return undertow;
   }
 
-  void comesFrom(Client found) {
+  /**
+   * @param proxied whether by a proxy that was named, which may have many clients
+   */
+  void comesFrom(Client found, boolean proxied) {
     client = found;
+    this.proxied = proxied;
+  }
+
+  boolean isProxied() {
+    return proxied;
   }
 
   Client client() {

@@ -563,9 +563,22 @@ class ApplicationTest {
         Application.fromJson(
             """
             {"id": "wiki", "externalUrl": "https://wiki.example.com/", "internalUrl": "http://wiki.corp.test:8080/",
-             "assignments": {"everyone": true}, "singleSignOn": {"basic": {}}}
+             "assignments": {"everyone": true}, "singleSignOn": {"basic": {"accounts": "SHARED"}}}
             """);
     assertThat(shared.singleSignOn().basic()).isEqualTo(BasicAuthentication.shared());
+    for (String unclear :
+        List.of(
+            "{}",
+            "{\"claim\": null}",
+            "{\"accounts\": \"OF_EACH_USER\"}",
+            "{\"claim\": \"sub\"}")) {
+      assertThatThrownBy(
+              () ->
+                  Application.fromJson(
+                      wiki().build().toJson().replace("\"basic\":null", "\"basic\":" + unclear)))
+          .as(unclear)
+          .isInstanceOf(IllegalArgumentException.class);
+    }
   }
 
   @Test

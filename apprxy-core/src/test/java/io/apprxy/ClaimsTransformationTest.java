@@ -85,6 +85,16 @@ class ClaimsTransformationTest {
     }
   }
 
+  /** Else the Kelvin sign, a long s or a dotless i would make one user of two. */
+  @Test
+  void cases_makeNoAsciiOfWhatIsNone() {
+    assertThat(apply(new ToLowercase(), "\u212AEVIN", "\u0130AN"))
+        .containsExactly("\u212Aevin", "\u0130an");
+    assertThat(apply(new ToUppercase(), "\u017Fmith", "\u0131an", "wei\u00df", "\ufb01x"))
+        .containsExactly("\u017FMITH", "\u0131AN", "WEI\u00df", "\ufb01X");
+    assertThat(apply(new ToUppercase(), "j\u00fcrgen")).containsExactly("J\u00dcRGEN");
+  }
+
   @Test
   void contains_startWith_endWith_giveTheOutputIfOneValueDoes() {
     ClaimSource yes = ClaimSource.constant("yes");

@@ -12,9 +12,11 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -107,6 +109,59 @@ class LegacyAuthenticationIT {
       for (int i = 0; i < 20; i++) {
         assertThat(proxy.user("/open", "X-Forwarded-For: 192.0.2.2\n")).isEqualTo("nobody");
       }
+    }
+  }
+
+  @Test
+  void connectionOfAProxy_isNobodys_evenIfItDoesNotAlwaysSayForWhom() throws Exception {
+    start(application -> application.passthroughPath("/open", "GET"));
+    try (Client proxy = new Client()) {
+      assertThat(proxy.user("/open", "Authorization: NTLM alice\n")).isEqualTo("alice");
+      assertThat(proxy.user("/open", "X-Forwarded-For: 192.0.2.2\n")).isEqualTo("nobody");
+      assertThat(proxy.user("/open", "")).isEqualTo("nobody");
+    }
+  }
+
+  @Test
+  void connectionOfAClient_whomNobodyKnows_isItsOwn() throws Exception {
+    gateway =
+        new ProtectedGateway(
+            application -> application.passthroughPath("/open", "GET"), new String[0]);
+    gateway.answers = LegacyAuthenticationIT::authenticate;
+    try (Client client = new Client();
+        Client another = new Client()) {
+      assertThat(client.user("/open", "Authorization: NTLM alice\n")).isEqualTo("alice");
+      assertThat(client.user("/open", "")).isEqualTo("alice");
+      assertThat(another.user("/open", "")).isEqualTo("nobody");
+      // It says itself that it is a proxy's.
+      assertThat(client.user("/open", "Via: 1.1 proxy\n")).isEqualTo("nobody");
+    }
+  }
+
+  /** As with Undertow's ProxyPeerAddressHandler. */
+  @Test
+  void connectionOfAProxy_thatTheServerKnowsOf_isNobodys() throws Exception {
+    gateway =
+        new ProtectedGateway(
+            application -> application.passthroughPath("/open", "GET"), new String[0]);
+    gateway.answers = LegacyAuthenticationIT::authenticate;
+    gateway.before =
+        exchange ->
+            exchange.setSourceAddress(
+                new InetSocketAddress(InetAddress.getByName("192.0.2.1"), 1234));
+    try (Client proxy = new Client()) {
+      assertThat(proxy.user("/open", "Authorization: NTLM alice\n")).isEqualTo("alice");
+      assertThat(proxy.user("/open", "")).isEqualTo("nobody");
+    }
+  }
+
+  /** All users share its connections. */
+  @Test
+  void originOfHttp2_getsNoSuchCredentials() throws Exception {
+    start(application -> application.originProtocol(Application.OriginProtocol.HTTP_2));
+    try (Client client = new Client()) {
+      assertThat(client.user("/", "Authorization: NTLM alice\n")).isEqualTo("nobody");
+      assertThat(client.user("/", "")).isEqualTo("nobody");
     }
   }
 
@@ -204,11 +259,14 @@ class LegacyAuthenticationIT {
           .write(request.replace("\n", "\r\n").getBytes(StandardCharsets.ISO_8859_1));
       String user = null;
       int length = 0;
+      in.readLine();
       for (String line = in.readLine(); !line.isEmpty(); line = in.readLine()) {
-        if (line.startsWith("Connection-User: ")) {
-          user = line.substring("Connection-User: ".length());
-        } else if (line.startsWith("Content-Length: ")) {
-          length = Integer.parseInt(line.substring("Content-Length: ".length()));
+        String name = line.substring(0, line.indexOf(':')).toLowerCase(Locale.ROOT);
+        String value = line.substring(Math.min(line.length(), name.length() + 2));
+        if (name.equals("connection-user")) {
+          user = value;
+        } else if (name.equals("content-length")) {
+          length = Integer.parseInt(value);
         }
       }
       for (int i = 0; i < length; i++) {

@@ -43,22 +43,29 @@ final class ProtectedGateway implements AutoCloseable {
   /** What the origin does before it answers. */
   volatile HttpHandler answers = exchange -> {};
 
+  /** What stands before the gateway in its server. */
+  volatile HttpHandler before = exchange -> {};
+
   /** What the gateway's own log of sign-ins got. */
   final List<SignInEvent> signInEvents = new CopyOnWriteArrayList<>();
 
   final int port;
   private final AtomicReference<HttpHandler> mounted = new AtomicReference<>();
   private final Undertow origin = undertow(this::echo);
-  private final Undertow front = undertow(exchange -> mounted.get().handleRequest(exchange));
+  private final Undertow front = undertow(this::front);
   private final Gateway gateway;
 
   ProtectedGateway(UnaryOperator<Application.Builder> settings) {
+    this(settings, "127.0.0.0/8");
+  }
+
+  ProtectedGateway(UnaryOperator<Application.Builder> settings, String... trustedProxies) {
     port = port(front);
     gateway =
         Gateway.builder()
             .preAuthentication(ProtectedGateway::authenticate)
             .accessPolicy(exchange -> Verdict.proceed())
-            .trustProxies("127.0.0.0/8")
+            .trustProxies(trustedProxies)
             .signInLog(signInEvents::add)
             .signOn(
                 (request, identity, application) -> {
@@ -108,6 +115,11 @@ final class ProtectedGateway implements AutoCloseable {
     }
   }
 
+  private void front(HttpServerExchange exchange) throws Exception {
+    before.handleRequest(exchange);
+    mounted.get().handleRequest(exchange);
+  }
+
   private void echo(HttpServerExchange exchange) throws Exception {
     originRequests.incrementAndGet();
     answers.handleRequest(exchange);
@@ -133,6 +145,7 @@ final class ProtectedGateway implements AutoCloseable {
         Undertow.builder()
             .addHttpListener(0, "127.0.0.1")
             .setServerOption(UndertowOptions.DECODE_URL, false)
+            .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
             .setHandler(handler)
             .build();
     server.start();

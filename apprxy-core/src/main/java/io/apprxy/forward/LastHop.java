@@ -33,6 +33,7 @@ import io.undertow.util.HttpString;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -78,6 +79,7 @@ public final class LastHop implements AutoCloseable {
   private static final Duration BOUND_IDLE_TIME = Duration.ofMinutes(1);
 
   private static final int MAX_BOUND = 5_000;
+  private static final int MAX_ANONYMOUS = 500;
 
   /** Of IIS: the connection, and not the request, is a user's. */
   private static final HttpString PERSISTENT_AUTH = new HttpString("Persistent-Auth");
@@ -91,20 +93,14 @@ public final class LastHop implements AutoCloseable {
   private final ConcurrentMap<Application, Origin> origins = new ConcurrentHashMap<>();
 
   /** Those of clients' own connections. */
-  private final Cache<BoundKey, OriginPool> bound =
-      Caffeine.newBuilder()
-          .maximumSize(MAX_BOUND)
-          .expireAfterAccess(BOUND_IDLE_TIME)
-          .executor(Runnable::run)
-          .<BoundKey, OriginPool>removalListener(
-              (key, pool, why) -> {
-                if (pool != null) {
-                  pool.close();
-                }
-              })
-          .build();
+  private final Cache<BoundKey, OriginPool> bound = boundPools(MAX_BOUND, BOUND_IDLE_TIME);
 
-  private boolean closed;
+  /** The same of clients whom nobody knows: anybody can make them. */
+  private final Cache<BoundKey, OriginPool> anonymous =
+      boundPools(MAX_ANONYMOUS, OriginPool.MAX_IDLE_TIME);
+
+  private final ConcurrentMap<URI, OriginAddress> boundAddresses = new ConcurrentHashMap<>();
+  private volatile boolean closed;
 
   /** What is the same for all requests of an application. */
   private record Origin(UrlMapping mapping, OriginInstances instances) {}
@@ -241,6 +237,7 @@ public final class LastHop implements AutoCloseable {
     origins.values().forEach(origin -> origin.instances.close());
     pools.values().forEach(OriginConnections::close);
     bound.invalidateAll();
+    anonymous.invalidateAll();
   }
 
   private Origin originOf(Application application) {
@@ -302,13 +299,33 @@ public final class LastHop implements AutoCloseable {
         });
   }
 
-  private OriginConnections boundTo(String clientConnection, URI origin) {
-    return Objects.requireNonNull(
-        bound.get(
-            new BoundKey(clientConnection, origin),
-            key ->
-                new OriginPool(
-                    new OriginAddress(key.origin, OriginProtocol.HTTP_1_1, tls), BOUND_IDLE_TIME)));
+  private static Cache<BoundKey, OriginPool> boundPools(int max, Duration idleTime) {
+    return Caffeine.newBuilder()
+        .maximumSize(max)
+        .expireAfterAccess(idleTime)
+        .executor(Runnable::run)
+        .<BoundKey, OriginPool>removalListener(
+            (key, pool, why) -> {
+              if (pool != null) {
+                pool.close();
+              }
+            })
+        .build();
+  }
+
+  private OriginConnections boundTo(String clientConnection, URI origin, boolean known) {
+    OriginAddress address =
+        boundAddresses.computeIfAbsent(
+            origin, url -> new OriginAddress(url, OriginProtocol.HTTP_1_1, tls));
+    OriginPool pool =
+        (known ? bound : anonymous)
+            .get(
+                new BoundKey(clientConnection, origin),
+                key -> new OriginPool(address, known ? BOUND_IDLE_TIME : OriginPool.MAX_IDLE_TIME));
+    if (closed) {
+      pool.close();
+    }
+    return pool;
   }
 
   private final class Plan implements Forwarder.Plan {
@@ -404,9 +421,10 @@ public final class LastHop implements AutoCloseable {
       boolean refused =
           answer.status() == 401
               && answer.headers("WWW-Authenticate").stream()
+                  .map(challenge -> challenge.toLowerCase(Locale.ROOT))
                   .anyMatch(
                       challenge ->
-                          challenge.regionMatches(true, 0, "Bearer", 0, "Bearer".length())
+                          challenge.contains("bearer")
                               && !challenge.contains("insufficient_user_authentication"));
       if (refused) {
         throw new GatewayException(
@@ -477,7 +495,7 @@ public final class LastHop implements AutoCloseable {
 
     private OriginConnections pool(Instance instance) {
       if (clientConnection != null) {
-        return boundTo(clientConnection, instance.origin());
+        return boundTo(clientConnection, instance.origin(), identity != null);
       }
       return hasTicket()
           ? poolOf(instance.origin(), application.originProtocol(), true)
@@ -497,10 +515,10 @@ public final class LastHop implements AutoCloseable {
           .forEach(header -> headers.putAll(header.getHeaderName(), header));
       RequestHeaders.toOrigin(headers);
       // Those of a sign-on have a pool of their own, and those servers say what they do.
-      bindsConnection =
-          application.originProtocol() == OriginProtocol.HTTP_1_1
-              && !signedOn.isAuthorized()
-              && LegacyCredentials.bindConnection(headers);
+      bindsConnection = !signedOn.isAuthorized() && LegacyCredentials.bindConnection(headers);
+      if (bindsConnection && application.originProtocol() == OriginProtocol.HTTP_2) {
+        headers.remove(Headers.AUTHORIZATION); // its connections are everybody's
+      }
       passOnAssertion(headers);
       headers.put(Headers.HOST, origin.mapping.hostHeader());
       return request;

@@ -43,7 +43,7 @@ final class OriginPool implements OriginConnections {
    * Shorter than the keep-alive of common servers, so that it is we who close (Node.js: 5 s, Apache
    * httpd: 5 s).
    */
-  private static final Duration MAX_IDLE_TIME = Duration.ofSeconds(4);
+  static final Duration MAX_IDLE_TIME = Duration.ofSeconds(4);
 
   /** A request's headers go out before its body, and shall not wait for it. */
   private static final OptionMap SOCKET = OptionMap.create(Options.TCP_NODELAY, true);

@@ -136,7 +136,8 @@ public final class ForwardedHeaders {
     return scheme.equals("https") ? "443" : "80";
   }
 
-  private boolean isTrusted(InetAddress address) {
+  /** Whether a peer is a proxy that is believed. */
+  public boolean isTrusted(InetAddress address) {
     return trusted.stream().anyMatch(network -> network.contains(address));
   }
 

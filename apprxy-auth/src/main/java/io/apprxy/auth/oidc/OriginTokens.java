@@ -152,13 +152,14 @@ final class OriginTokens {
     }
     return refreshTokens
         .accessToken(identity)
+        .toCompletableFuture()
+        .orTimeout(of.settings().timeout().toMillis(), TimeUnit.MILLISECONDS)
         .thenCompose(
             own ->
                 own == null || !clock.instant().isBefore(own.ends())
                     ? CompletableFuture.completedFuture(
                         new Known(identity, null, null, Instant.EPOCH))
-                    : forOrigin(key, identity, own.value(), newest(own), of))
-        .toCompletableFuture();
+                    : forOrigin(key, identity, own.value(), newest(own), of));
   }
 
   /** Once it is due there will be another soon. */
@@ -204,7 +205,7 @@ final class OriginTokens {
         .removeIf(
             token -> {
               Known there = token.getNow(null);
-              return there == null || ended.test(there.identity());
+              return there != null && ended.test(there.identity());
             });
   }
 }

@@ -516,8 +516,8 @@ public final class PreAuthenticationFilter implements Filter {
      *
      * @throws IllegalArgumentException if two applications have the same id or external URL
      * @throws IllegalStateException if a stage or an application is missing, or an application
-     *     wants a signed assertion or tokens of users, which gateways have, or takes nobody without
-     *     a certificate, which they verify
+     *     wants a signed assertion, a ticket, a password or a token, which gateways get, or takes
+     *     nobody without a certificate, which they verify
      */
     public PreAuthenticationFilter build() {
       if (preAuthentication == null || accessPolicy == null || applications.isEmpty()) {
@@ -535,11 +535,11 @@ public final class PreAuthenticationFilter implements Filter {
                   + application.id()
                   + " removes what an origin offers: it has none in its own server");
         }
-        if (application.singleSignOn().token() != null) {
+        if (application.singleSignOn().setsAuthorization()) {
           throw new IllegalStateException(
               "application "
                   + application.id()
-                  + " wants tokens of users: only gateways pass them on");
+                  + " wants a ticket, password or token of its users: it has the users themselves");
         }
         if (application.clientCertificate() == Application.ClientCertificate.REQUIRED
             || application.clientCertificate() == Application.ClientCertificate.IDENTITY) {

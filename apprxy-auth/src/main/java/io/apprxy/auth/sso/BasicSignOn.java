@@ -1,6 +1,7 @@
 package io.apprxy.auth.sso;
 
 import com.github.benmanes.caffeine.cache.AsyncCache;
+import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.Application;
 import io.apprxy.BasicAuthentication;
@@ -27,14 +28,20 @@ import java.util.concurrent.TimeUnit;
  *
  * <p>What the store says counts for 30 seconds. An origin that refuses a password has the request
  * end with {@link ErrorCode#ORIGIN_REFUSED_SIGN_ON}, and the next one ask the store anew; the same
- * is not tried twice, since that is how accounts are locked. Thread-safe; never blocks.
+ * is not tried again for 5 minutes, since that is how accounts are locked. Thread-safe; never
+ * blocks.
  */
 public final class BasicSignOn implements SignOn {
   private static final Duration AGE = Duration.ofSeconds(30);
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
   private static final int MAX_KNOWN = 10_000;
 
+  /** So long a password that was refused is not tried again. */
+  private static final Duration REFUSED = Duration.ofMinutes(5);
+
   private final SecretStore store;
+  private final Cache<SecretStore.Key, Account> refused =
+      Caffeine.newBuilder().maximumSize(MAX_KNOWN).expireAfterWrite(REFUSED).build();
   private final AsyncCache<SecretStore.Key, Optional<Account>> accounts =
       Caffeine.newBuilder().maximumSize(MAX_KNOWN).expireAfterWrite(AGE).buildAsync();
 
@@ -87,20 +94,32 @@ public final class BasicSignOn implements SignOn {
                 () ->
                     new GatewayException(
                         ErrorCode.NO_ACCOUNT, "the store of secrets has no account for " + key));
+    if (found.equals(refused.getIfPresent(key))) {
+      accounts.asMap().remove(key, account); // the store may know another by now
+      throw refused(key);
+    }
     byte[] credentials = (found.name() + ":" + found.password()).getBytes(StandardCharsets.UTF_8);
     request.set("Authorization", "Basic " + Base64.getEncoder().encodeToString(credentials));
-    request.onAnswer(answer -> isRefused(answer, key, account));
+    request.onAnswer(answer -> isRefused(answer, key, found, account));
     return Verdict.proceed();
   }
 
   private boolean isRefused(
-      OriginAnswer answer, SecretStore.Key key, CompletableFuture<Optional<Account>> account) {
+      OriginAnswer answer,
+      SecretStore.Key key,
+      Account sent,
+      CompletableFuture<Optional<Account>> account) {
     if (answer.status() == 401 && offersBasic(answer)) {
+      refused.put(key, sent);
       accounts.asMap().remove(key, account);
-      throw new GatewayException(
-          ErrorCode.ORIGIN_REFUSED_SIGN_ON, "the origin refuses the password of " + key);
+      throw refused(key);
     }
     return false;
+  }
+
+  private static GatewayException refused(SecretStore.Key key) {
+    return new GatewayException(
+        ErrorCode.ORIGIN_REFUSED_SIGN_ON, "the origin refuses the password of " + key);
   }
 
   private static boolean offersBasic(OriginAnswer answer) {

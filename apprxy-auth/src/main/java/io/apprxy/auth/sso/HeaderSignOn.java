@@ -39,7 +39,9 @@ public final class HeaderSignOn implements SignOn {
     List<String> values = claim.values();
     boolean several = claim.isList() || values.size() > 1;
     for (String value : values) {
-      if (hasControl(value) || !isUnicode(value) || (several && value.contains(splits))) {
+      if (hasControl(value)
+          || !isUnicode(value)
+          || (several && (value.contains(splits) || !value.equals(value.strip())))) {
         throw new GatewayException(
             ErrorCode.SIGN_ON_FAILED, "a claim cannot be told in header " + mapping.header());
       }

@@ -3,10 +3,13 @@ package io.apprxy.auth.servlet;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
+import io.apprxy.BasicAuthentication;
 import io.apprxy.Exchange;
+import io.apprxy.OriginToken;
 import io.apprxy.PreAuthentication;
 import io.apprxy.Verdict;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,6 +34,27 @@ class FilterSettingsTest {
     assertThatThrownBy(() -> complete(app -> app.signedAssertion()).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("application app wants a signed assertion");
+  }
+
+  /** Nothing would set them, or remove what a user sends in their place. */
+  @Test
+  void ticketsPasswordsAndTokens_whichAnApplicationHasNoUseFor_areRefused() {
+    List<UnaryOperator<Application.Builder>> settings =
+        List.of(
+            app -> app.kerberosSignOn("HTTP/app.corp.test"),
+            app -> app.basicSignOn(BasicAuthentication.shared()),
+            app -> app.tokenSignOn(OriginToken.usersOwn()));
+    for (UnaryOperator<Application.Builder> one : settings) {
+      assertThatThrownBy(() -> complete(one).build())
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("application app wants a ticket, password or token");
+    }
+    assertThatThrownBy(
+            () ->
+                complete(app -> app.legacyAuthentication(Application.LegacyAuthentication.REMOVE))
+                    .build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("application app removes what an origin offers");
   }
 
   @ParameterizedTest

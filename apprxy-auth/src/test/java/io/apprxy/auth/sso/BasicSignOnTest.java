@@ -101,6 +101,22 @@ class BasicSignOnTest {
   }
 
   @Test
+  void passwordThatTheOriginRefused_isNotSentAgain() {
+    accounts.put(SecretStore.Key.shared("wiki"), new Account("svc", "wrong"));
+    Request request = signOn(BasicAuthentication.shared(), alice());
+    assertRefused(
+        () -> request.isRefused.test(new Answer(401, "Basic realm=\"x\"")),
+        ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+
+    for (int i = 0; i < 3; i++) {
+      assertRefused(
+          () -> signOn(BasicAuthentication.shared(), alice()), ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+    }
+    accounts.put(SecretStore.Key.shared("wiki"), new Account("svc", "right"));
+    assertThat(decoded(signOn(BasicAuthentication.shared(), alice()))).isEqualTo("svc:right");
+  }
+
+  @Test
   void otherAnswers_areTheClients() {
     accounts.put(SecretStore.Key.shared("wiki"), new Account("svc", "secret"));
     Request request = signOn(BasicAuthentication.shared(), alice());

@@ -155,6 +155,13 @@ class HeaderSignOnTest {
     assertThat(headers("X-User", "name", value)).containsEntry("X-User", encoded);
   }
 
+  /** An origin that splits the list takes it off. */
+  @Test
+  void spaceAtAnEndOfOneOfSeveral_refusesTheRequest() {
+    assertRefused("groups", List.of("users", " wiki-admin"));
+    assertRefused("groups", List.of("users "));
+  }
+
   @Test
   void halfACharacter_refusesTheRequest() {
     assertRefused("name", "alice\ud83d");
