@@ -23,6 +23,7 @@ cat >"$KRB5_CONFIG" <<KRB
   permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96
 [realms]
   CORP.TEST = {
+    kdc = 127.0.0.1:1
     kdc = 127.0.0.1:$kdc
   }
 [domain_realm]

@@ -17,6 +17,7 @@ import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.auth.sso.KerberosDoctor;
 import io.apprxy.auth.sso.KerberosDoctor.Check;
 import io.apprxy.auth.sso.KerberosDoctor.Finding;
+import io.apprxy.auth.sso.KerberosInsight;
 import io.apprxy.auth.sso.KerberosSignOn;
 import io.apprxy.tunnel.Connector;
 import io.apprxy.tunnel.TunnelServer;
@@ -27,9 +28,13 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.net.http.WebSocket;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -39,6 +44,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -371,6 +377,26 @@ class KerberosIT {
   }
 
   @Test
+  void originOfHttp2_getsTickets(Domain domain) throws Exception {
+    KerberosOrigin origin = origin(domain);
+    SignOnChain chain = opened(new SignOnChain(directory));
+    chain.start(
+        origin.url(),
+        kerberos(domain),
+        Map.of(),
+        application ->
+            application
+                .originProtocol(Application.OriginProtocol.HTTP_2)
+                .kerberosSignOn(KerberosDelegation.to(Domain.JAVA).fromClaim("name")));
+    origin.refusing.set(1);
+
+    for (String user : List.of("alice@corp.test", "user001@corp.test", "alice@corp.test")) {
+      assertThat(chain.get("/", user).body())
+          .isEqualTo("user " + user.replace("corp.test", "CORP.TEST"));
+    }
+  }
+
+  @Test
   void handshakeOfAWebSocket_carriesATicket_throughTheTunnel(Domain domain) throws Exception {
     KerberosOrigin origin = origin(domain);
     SignOnChain chain = opened(new SignOnChain(directory));
@@ -468,6 +494,85 @@ class KerberosIT {
     while (get("user100@corp.test").statusCode() != 200) {
       assertThat(Instant.now()).as("asked again after a while").isBefore(end);
     }
+  }
+
+  // ---- the domain
+
+  /** Of two that {@code krb5.conf} names, as a domain has several. */
+  @Test
+  void domainControllerThatIsDown_isPassedOver(Domain domain) throws Exception {
+    assertThat(Files.readString(Path.of(System.getProperty("java.security.krb5.conf"))))
+        .contains("kdc = 127.0.0.1:1\n    kdc = 127.0.0.1:");
+    start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), domain);
+
+    assertThat(get("alice@corp.test").body()).contains("REMOTE_USER=alice@CORP.TEST");
+  }
+
+  /** It is good for ten hours, and users get tickets by it until shortly before its end. */
+  @Test
+  void loginOfTheAccount_isRenewedBeforeItEnds(Domain domain) throws Exception {
+    AtomicReference<Instant> now = new AtomicReference<>(Instant.now());
+    KerberosSignOn kerberos =
+        opened(
+            KerberosInsight.at(
+                KerberosSignOn.builder(Domain.ACCOUNT, domain.keytab("svc-apprxy")),
+                new Clock() {
+                  @Override
+                  public Instant instant() {
+                    return now.get();
+                  }
+
+                  @Override
+                  public ZoneId getZone() {
+                    return ZoneOffset.UTC;
+                  }
+
+                  @Override
+                  public Clock withZone(ZoneId zone) {
+                    throw new UnsupportedOperationException();
+                  }
+                }));
+    start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), kerberos);
+    assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
+    Object first = KerberosInsight.login(kerberos);
+
+    now.updateAndGet(time -> time.plus(Duration.ofHours(4)));
+    assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
+    assertThat(KerberosInsight.login(kerberos)).isSameAs(first);
+
+    now.updateAndGet(time -> time.plus(Duration.ofMinutes(345))); // in the last quarter of an hour
+    assertThat(get("alice@corp.test").body()).contains("REMOTE_USER=alice@CORP.TEST");
+    assertThat(KerberosInsight.login(kerberos)).isNotSameAs(first);
+  }
+
+  /** Of a process of its own, since a clock is the whole machine's. */
+  @Test
+  void clockThatIsWrong_isTold(Domain domain) throws Exception {
+    Path said = directory.resolve("example.log");
+    ProcessBuilder builder =
+        new ProcessBuilder(
+                "/usr/bin/faketime",
+                "-f",
+                "+20m",
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Djava.security.krb5.conf=" + System.getProperty("java.security.krb5.conf"),
+                "-cp",
+                System.getProperty(
+                    "surefire.test.class.path", System.getProperty("java.class.path")),
+                KerberosExample.class.getName(),
+                "--principal=" + Domain.ACCOUNT,
+                "--keytab=" + domain.keytab("svc-apprxy"),
+                "--service=" + Domain.APP,
+                "--origin=" + domain.url(),
+                "--check-only")
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile());
+    builder.environment().put("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Process example = builder.start();
+    assertThat(example.waitFor(90, TimeUnit.SECONDS)).isTrue();
+
+    assertThat(Files.readString(said)).contains("APX-629", "clock");
+    assertThat(example.exitValue()).isEqualTo(1);
   }
 
   // ---- the doctor

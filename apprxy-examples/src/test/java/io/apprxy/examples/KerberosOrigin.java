@@ -2,6 +2,7 @@ package io.apprxy.examples;
 
 import io.undertow.Handlers;
 import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
@@ -95,6 +96,7 @@ final class KerberosOrigin implements AutoCloseable {
     server =
         Undertow.builder()
             .addHttpListener(0, "127.0.0.1")
+            .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
             .setWorkerThreads(16)
             .setHandler(exchange -> exchange.dispatch(() -> answer(exchange)))
             .build();

@@ -1,0 +1,19 @@
+package io.apprxy.auth.sso;
+
+import java.time.Clock;
+import java.util.concurrent.TimeUnit;
+
+/** What is not public, for tests that have a domain. */
+public final class KerberosInsight {
+  private KerberosInsight() {}
+
+  /** With another clock than the system's. */
+  public static KerberosSignOn at(KerberosSignOn.Builder settings, Clock clock) {
+    return settings.clock(clock).build();
+  }
+
+  /** The present login of the service account: the same object as long as it is the same. */
+  public static Object login(KerberosSignOn kerberos) throws Exception {
+    return kerberos.account().login().get(30, TimeUnit.SECONDS);
+  }
+}
