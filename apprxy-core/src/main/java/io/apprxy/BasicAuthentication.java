@@ -6,8 +6,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Signs users on to an origin that asks for a name and a password (RFC 7617), without their knowing
- * them: they come from a store of secrets. Immutable data, part of {@link
- * Application.SingleSignOn}.
+ * them: they come from a store. Immutable data, part of {@link Application.SingleSignOn}.
  *
  * @param accounts whose accounts they are
  * @param claim the claim by which each user's own account is found; null if they share one

@@ -216,12 +216,12 @@ public enum ErrorCode {
       "APX-611",
       403,
       "You have no account at this application.",
-      "The operator should put one into the store of secrets."),
+      "The operator should put one into the store of accounts."),
   SECRETS_UNAVAILABLE(
       "APX-612",
       503,
       "Your account at this application cannot be looked up.",
-      "Try again in a moment; the operator should check the store of secrets."),
+      "Try again in a moment; the operator should check the store of accounts."),
   ORIGIN_TOKEN_REFUSED(
       "APX-613",
       403,
