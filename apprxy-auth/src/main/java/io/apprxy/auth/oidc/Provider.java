@@ -170,15 +170,14 @@ final class Provider {
     }
   }
 
-  /** What it says of users when none of them is here. */
-  SecurityEventTokens events() {
+  /**
+   * What it says of users when none of them is here.
+   *
+   * @param issuer by this name of its: one for many tenants has several
+   */
+  SecurityEventTokens events(String issuer) {
     return new SecurityEventTokens(
-        settings.issuer(),
-        settings.algorithms(),
-        keys,
-        clock,
-        settings.clockSkew(),
-        LOGOUT_UNDER_WAY);
+        issuer, settings.algorithms(), keys, clock, settings.clockSkew(), LOGOUT_UNDER_WAY);
   }
 
   private static void require(boolean met, String rule) {

@@ -85,8 +85,9 @@ final class ProvidersLogout {
   }
 
   private CompletableFuture<Void> logOut(SignedJWT token) {
-    Discovery of = providers.of(SecurityEventTokens.issuer(token));
-    if (of == null) {
+    String issuer = SecurityEventTokens.issuer(token);
+    Discovery of = providers.of(issuer);
+    if (issuer == null || of == null) {
       throw new Refusal("invalid_issuer", "it is of no provider that is known here");
     }
     List<String> clients =
@@ -96,9 +97,9 @@ final class ProvidersLogout {
         of.provider()
             .thenComposeAsync(
                 provider -> {
-                  SecurityEventTokens tokens = provider.events();
+                  SecurityEventTokens tokens = provider.events(issuer);
                   Token logout = tokens.verify(token, TYPES, clients);
-                  SessionsOf whose = whose(of.settings().issuer(), logout);
+                  SessionsOf whose = whose(issuer, logout);
                   return tokens.<Void>once(
                       sessions.state(),
                       logout,

@@ -14,6 +14,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.github.tomakehurst.wiremock.WireMockServer;
 import com.github.tomakehurst.wiremock.client.ResponseDefinitionBuilder;
 import com.github.tomakehurst.wiremock.core.WireMockConfiguration;
+import com.nimbusds.jose.JOSEObjectType;
 import com.nimbusds.jose.JWSAlgorithm;
 import com.nimbusds.jose.JWSHeader;
 import com.nimbusds.jose.JWSObject;
@@ -29,6 +30,7 @@ import io.apprxy.auth.session.Sessions;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -103,6 +105,50 @@ class EntraTest {
     assertThat(identity.issuer()).isEqualTo(base + "/" + TENANT + "/v2.0");
     assertThat(identity.claim("tid")).isEqualTo(TENANT);
     assertThat(identity.claim("oid")).isEqualTo(USER);
+  }
+
+  /** It is told by the name that the user's own tenant has for the issuer. */
+  @Test
+  void logoutOfAUserOfATenant_endsTheirSession_andNoOtherTenantCan() throws Exception {
+    TestBrowser browser = browser(provider -> provider);
+    signIn(browser, claims -> {});
+    Identity identity = browser.open("/").identity();
+    clock.advance(Duration.ofSeconds(1));
+
+    assertThat(logOut(browser, OTHER, identity.subject())).isEqualTo(400);
+    assertThat(browser.open("/").reachedApplication()).isTrue();
+    assertThat(logOut(browser, TENANT, identity.subject())).isEqualTo(200);
+    assertThat(browser.open("/").reachedApplication()).isFalse();
+  }
+
+  private int logOut(TestBrowser browser, String tenant, String subject) throws Exception {
+    long now = clock.instant().getEpochSecond();
+    JWSObject token =
+        new JWSObject(
+            new JWSHeader.Builder(JWSAlgorithm.RS256)
+                .keyID("rsa")
+                .type(new JOSEObjectType("logout+jwt"))
+                .build(),
+            new Payload(
+                JSON.writeValueAsString(
+                    Map.of(
+                        "iss", base + "/" + tenant + "/v2.0",
+                        "sub", subject,
+                        "aud", CLIENT,
+                        "iat", now,
+                        "exp", now + 60,
+                        "jti", tenant,
+                        "events",
+                            Map.of(
+                                "http://schemas.openid.net/event/backchannel-logout", Map.of())))));
+    token.sign(new RSASSASigner(TestProvider.RSA));
+    return browser
+        .post(
+            "/.apprxy/backchannel-logout",
+            Map.of("Content-Type", "application/x-www-form-urlencoded"),
+            "logout_token=" + token.serialize())
+        .response()
+        .status();
   }
 
   @ParameterizedTest
