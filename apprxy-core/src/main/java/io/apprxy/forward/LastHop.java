@@ -321,7 +321,8 @@ public final class LastHop implements AutoCloseable {
         (known ? bound : anonymous)
             .get(
                 new BoundKey(clientConnection, origin),
-                key -> new OriginPool(address, known ? BOUND_IDLE_TIME : OriginPool.MAX_IDLE_TIME));
+                key ->
+                    OriginPool.ofOne(address, known ? BOUND_IDLE_TIME : OriginPool.MAX_IDLE_TIME));
     if (closed) {
       pool.close();
     }

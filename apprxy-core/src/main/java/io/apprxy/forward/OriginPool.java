@@ -49,17 +49,27 @@ final class OriginPool implements OriginConnections {
   private static final OptionMap SOCKET = OptionMap.create(Options.TCP_NODELAY, true);
 
   private final OriginAddress origin;
+  private final int maxOpen;
   private final Duration maxIdleTime;
   private final ConcurrentMap<XnioIoThread, Local> locals = new ConcurrentHashMap<>();
   private volatile boolean closed;
 
   OriginPool(OriginAddress origin) {
-    this(origin, MAX_IDLE_TIME);
+    this(origin, MAX_OPEN, MAX_IDLE_TIME);
   }
 
-  OriginPool(OriginAddress origin, Duration maxIdleTime) {
+  private OriginPool(OriginAddress origin, int maxOpen, Duration maxIdleTime) {
     this.origin = origin;
+    this.maxOpen = maxOpen;
     this.maxIdleTime = maxIdleTime;
+  }
+
+  /**
+   * One connection, for a client that has one: a request waits until the one before it has let go
+   * of it, which may be a little after its client has the whole answer.
+   */
+  static OriginPool ofOne(OriginAddress origin, Duration maxIdleTime) {
+    return new OriginPool(origin, 1, maxIdleTime);
   }
 
   @Override
@@ -138,7 +148,7 @@ final class OriginPool implements OriginConnections {
       if (kept != null) {
         request.attempt.reused = true;
         request.opened.opened(kept);
-      } else if (open < MAX_OPEN) {
+      } else if (open < maxOpen) {
         open++;
         resolveAndConnect(request.exchange, request.opened);
       } else if (waiting.size() < MAX_WAITING) {

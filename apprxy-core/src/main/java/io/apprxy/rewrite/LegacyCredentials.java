@@ -67,7 +67,12 @@ public final class LegacyCredentials {
   }
 
   private static String scheme(String credentials) {
-    return credentials.strip().split("[ \t]", 2)[0].toLowerCase(Locale.ROOT);
+    String text = credentials.strip();
+    int end = 0;
+    while (end < text.length() && text.charAt(end) != ' ' && text.charAt(end) != '\t') {
+      end++;
+    }
+    return text.substring(0, end).toLowerCase(Locale.ROOT);
   }
 
   /** Whether a token is of NTLM, with SPNEGO around it or not; so is one that is no Base64. */

@@ -8,18 +8,13 @@ import io.apprxy.auth.sso.BasicSignOn;
 import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.auth.sso.SecretFile;
 import io.apprxy.auth.sso.SecretStore;
-import java.io.IOException;
 import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -119,12 +114,6 @@ class BasicSignOnIT {
         new SecretStore.Account(name, password));
   }
 
-  private static int status(String url) throws IOException, InterruptedException {
-    return HttpClient.newHttpClient()
-        .send(HttpRequest.newBuilder(URI.create(url)).build(), BodyHandlers.discarding())
-        .statusCode();
-  }
-
   private static String basic(String name, String password) {
     return "Basic "
         + Base64.getEncoder()
@@ -167,37 +156,17 @@ class BasicSignOnIT {
         }
         """
             .formatted(directory, port, DemoSetup.portOrFree(0)));
-    Process nginx =
+    ProcessBuilder nginx =
         new ProcessBuilder(
-                Files.exists(Path.of("/usr/sbin/nginx")) ? "/usr/sbin/nginx" : "nginx",
-                "-p",
-                directory.toString(),
-                "-e",
-                directory + "/nginx.log",
-                "-c",
-                file.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("nginx.out").toFile())
-            .start();
-    chain.opened(
-        () -> {
-          nginx.destroy();
-          if (!nginx.waitFor(10, TimeUnit.SECONDS)) {
-            nginx.destroyForcibly();
-          }
-        });
+            OriginProcess.NGINX,
+            "-p",
+            directory.toString(),
+            "-e",
+            directory + "/nginx.log",
+            "-c",
+            file.toString());
     origin = "http://127.0.0.1:" + port + "/";
-    SeparateProcesses.until(
-        () -> {
-          assertThat(nginx.isAlive())
-              .as("alive, having said: %s", Files.readString(directory.resolve("nginx.out")))
-              .isTrue();
-          try {
-            return status(origin) == 401;
-          } catch (IOException e) {
-            return false; // not yet
-          }
-        },
-        () -> "an answer of nginx");
+    chain.opened(
+        OriginProcess.start(nginx, URI.create(origin), 401, directory.resolve("nginx.out")));
   }
 }

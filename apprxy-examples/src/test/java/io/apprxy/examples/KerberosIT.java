@@ -19,8 +19,6 @@ import io.apprxy.auth.sso.KerberosDoctor.Check;
 import io.apprxy.auth.sso.KerberosDoctor.Finding;
 import io.apprxy.auth.sso.KerberosInsight;
 import io.apprxy.auth.sso.KerberosSignOn;
-import io.apprxy.tunnel.Connector;
-import io.apprxy.tunnel.TunnelServer;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -30,10 +28,9 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.net.http.WebSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
+import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -85,67 +82,39 @@ class KerberosIT {
 
   @Test
   void user_signsIn_andTheApplicationSeesTheirNameOfTheDomain(Domain domain) throws Exception {
+    SignOnChain chain = opened(new SignOnChain(directory));
     String secret = DemoSetup.randomSecret();
     DemoProvider provider =
         opened(
             DemoProvider.start(
-                0, certificates.server(), DemoProvider.Client.gateway("gateway", secret, url)));
-    TunnelServer tunnel =
-        opened(
-            TunnelServer.builder()
-                .host("127.0.0.1")
-                .port(0)
-                .tls(certificates.serverKeys())
-                .group("corp")
-                .build());
-    tunnel.start();
-    opened(
-        Gateway.builder()
-            .host("127.0.0.1")
-            .port(url.getPort())
-            .tls(certificates.server())
-            .preAuthentication(
-                OidcPreAuthentication.builder()
-                    .issuer(provider.issuer().toString())
-                    .clientId("gateway")
-                    .clientSecret(secret)
-                    .trust(certificates.trust())
-                    .build())
-            .accessPolicy(new AssignmentPolicy())
-            .connectors(tunnel)
-            .publish(
-                Application.builder("app")
-                    .externalUrl(url.toString())
-                    .internalUrl(domain.url())
-                    .connectorGroup("corp")
-                    .assignEveryone()
-                    .kerberosSignOn(
-                        KerberosDelegation.to(Domain.APP)
-                            .as(LoginIdentity.USER_PRINCIPAL_USERNAME)
-                            .fromClaim("preferred_username"))
-                    .build())
-            .build()
-            .start());
-    Connector connector =
-        Connector.builder()
-            .gateway("https://localhost:" + tunnel.port())
-            .trust(certificates.ca())
-            .enrolmentToken(tunnel.createEnrolmentToken("corp"))
-            .allowOrigin(domain.url())
-            .signOn(new HeaderSignOn().then(kerberos(domain)))
-            .build();
-    opened(connector.start());
-    assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
-    DemoBrowser browser = new DemoBrowser(certificates.trust());
+                0,
+                chain.certificates.server(),
+                DemoProvider.Client.gateway("gateway", secret, chain.url)));
+    chain.start(
+        domain.url(),
+        new HeaderSignOn().then(kerberos(domain)),
+        OidcPreAuthentication.builder()
+            .issuer(provider.issuer().toString())
+            .clientId("gateway")
+            .clientSecret(secret)
+            .trust(chain.certificates.trust())
+            .build(),
+        application ->
+            application.kerberosSignOn(
+                KerberosDelegation.to(Domain.APP)
+                    .as(LoginIdentity.USER_PRINCIPAL_USERNAME)
+                    .fromClaim("preferred_username")));
+    DemoBrowser browser = new DemoBrowser(chain.certificates.trust());
 
-    HttpResponse<String> page = browser.signIn(url, DemoProvider.USERS.get(0), false);
+    HttpResponse<String> page = browser.signIn(chain.url, DemoProvider.USERS.get(0), false);
 
     assertThat(page.statusCode()).as(page.body()).isEqualTo(200);
     assertThat(page.body()).contains("REMOTE_USER=alice@CORP.TEST");
     assertThat(page.headers().firstValue("WWW-Authenticate")).isEmpty();
     // The domain does not know him.
     HttpResponse<String> other =
-        new DemoBrowser(certificates.trust()).signIn(url, DemoProvider.USERS.get(1), false);
+        new DemoBrowser(chain.certificates.trust())
+            .signIn(chain.url, DemoProvider.USERS.get(1), false);
     assertThat(other.statusCode()).isEqualTo(403);
     assertThat(other.body()).contains("APX-623");
   }
@@ -516,22 +485,7 @@ class KerberosIT {
         opened(
             KerberosInsight.at(
                 KerberosSignOn.builder(Domain.ACCOUNT, domain.keytab("svc-apprxy")),
-                new Clock() {
-                  @Override
-                  public Instant instant() {
-                    return now.get();
-                  }
-
-                  @Override
-                  public ZoneId getZone() {
-                    return ZoneOffset.UTC;
-                  }
-
-                  @Override
-                  public Clock withZone(ZoneId zone) {
-                    throw new UnsupportedOperationException();
-                  }
-                }));
+                ((InstantSource) now::get).withZone(ZoneOffset.UTC)));
     start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), kerberos);
     assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
     Object first = KerberosInsight.login(kerberos);

@@ -207,36 +207,10 @@ class NtlmIT {
         </Directory>
         """
             .formatted(home, port, "/usr/lib/apache2/modules"));
-    ProcessBuilder builder =
-        new ProcessBuilder("/usr/sbin/apache2", "-f", configuration.toString(), "-DFOREGROUND")
-            .redirectErrorStream(true)
-            .redirectOutput(home.resolve("httpd.out").toFile());
-    builder.environment().put("NTLM_USER_FILE", users.toString());
-    Process httpd = builder.start();
-    chain.opened(
-        () -> {
-          httpd.destroy();
-          if (!httpd.waitFor(10, TimeUnit.SECONDS)) {
-            httpd.destroyForcibly();
-          }
-        });
+    ProcessBuilder httpd =
+        new ProcessBuilder(OriginProcess.HTTPD, "-f", configuration.toString(), "-DFOREGROUND");
+    httpd.environment().put("NTLM_USER_FILE", users.toString());
     origin = "http://127.0.0.1:" + port + "/";
-    SeparateProcesses.until(
-        () -> {
-          assertThat(httpd.isAlive())
-              .as("alive, having said: %s", Files.readString(home.resolve("httpd.out")))
-              .isTrue();
-          try {
-            return HttpClient.newHttpClient()
-                    .send(
-                        HttpRequest.newBuilder(URI.create(origin)).build(),
-                        BodyHandlers.discarding())
-                    .statusCode()
-                == 401;
-          } catch (IOException e) {
-            return false; // not yet
-          }
-        },
-        () -> "an answer of httpd");
+    chain.opened(OriginProcess.start(httpd, URI.create(origin), 401, home.resolve("httpd.out")));
   }
 }

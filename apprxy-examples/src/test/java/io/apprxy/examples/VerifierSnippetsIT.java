@@ -27,6 +27,8 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -58,10 +60,7 @@ class VerifierSnippetsIT {
   private static HttpServer gateway;
   private static HttpsServer secureGateway;
   private static HttpServer application;
-  private static Process node;
-  private static Process nginx;
-  private static Process spring;
-  private static Process httpd;
+  private static final Deque<OriginProcess> PROCESSES = new ArrayDeque<>();
   private static URI nodeUrl;
   private static URI nginxUrl;
   private static URI springUrl;
@@ -85,13 +84,8 @@ class VerifierSnippetsIT {
 
   @AfterAll
   static void stop() throws Exception {
-    for (Process process : new Process[] {spring, httpd, nginx, node}) {
-      if (process != null) {
-        process.destroy();
-        if (!process.waitFor(10, TimeUnit.SECONDS)) {
-          process.destroyForcibly();
-        }
-      }
+    for (OriginProcess process : PROCESSES) {
+      process.close();
     }
     gateway.stop(0);
     if (secureGateway != null) {
@@ -226,13 +220,8 @@ class VerifierSnippetsIT {
         .put(
             "GATEWAY_KEYS",
             "http://127.0.0.1:" + gateway.getAddress().getPort() + "/.apprxy/jwks.json");
-    node =
-        builder
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("node.log").toFile())
-            .start();
     nodeUrl = URI.create("http://127.0.0.1:" + port + "/");
-    awaitAnswer(node, nodeUrl, "node.log", 403);
+    start(builder, nodeUrl, 403, "node.log");
   }
 
   private static void startNginx() throws Exception {
@@ -265,21 +254,19 @@ class VerifierSnippetsIT {
         }
         """
             .formatted(directory, port, locations));
-    String command = Files.exists(Path.of("/usr/sbin/nginx")) ? "/usr/sbin/nginx" : "nginx";
-    nginx =
-        new ProcessBuilder(
-                command,
-                "-p",
-                directory.toString(),
-                "-e",
-                directory + "/nginx.log",
-                "-c",
-                file.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("nginx.out").toFile())
-            .start();
     nginxUrl = URI.create("http://127.0.0.1:" + port + "/");
-    awaitAnswer(nginx, nginxUrl, "nginx.out", 403);
+    start(
+        new ProcessBuilder(
+            OriginProcess.NGINX,
+            "-p",
+            directory.toString(),
+            "-e",
+            directory + "/nginx.log",
+            "-c",
+            file.toString()),
+        nginxUrl,
+        403,
+        "nginx.out");
   }
 
   private static void startHttpd() throws Exception {
@@ -331,13 +318,12 @@ class VerifierSnippetsIT {
                 application.getAddress().getPort(),
                 "/usr/lib/apache2/modules",
                 verification));
-    httpd =
-        new ProcessBuilder("/usr/sbin/apache2", "-f", file.toString(), "-DFOREGROUND")
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("httpd.out").toFile())
-            .start();
     httpdUrl = URI.create("http://127.0.0.1:" + port + "/");
-    awaitAnswer(httpd, httpdUrl, "httpd.out", 401);
+    start(
+        new ProcessBuilder(OriginProcess.HTTPD, "-f", file.toString(), "-DFOREGROUND"),
+        httpdUrl,
+        401,
+        "httpd.out");
   }
 
   /** Built as its developers would, and started. */
@@ -384,29 +370,13 @@ class VerifierSnippetsIT {
         .put(
             "GATEWAY_KEYS",
             "http://127.0.0.1:" + gateway.getAddress().getPort() + "/.apprxy/jwks.json");
-    spring =
-        builder
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("spring.log").toFile())
-            .start();
     springUrl = URI.create("http://127.0.0.1:" + port + "/");
-    awaitAnswer(spring, springUrl, "spring.log", 401);
+    start(builder, springUrl, 401, "spring.log");
   }
 
-  private static void awaitAnswer(Process process, URI url, String log, int refused)
+  private static void start(ProcessBuilder command, URI url, int refused, String log)
       throws Exception {
-    SeparateProcesses.until(
-        () -> {
-          assertThat(process.isAlive())
-              .as("alive, having said: %s", Files.readString(directory.resolve(log)))
-              .isTrue();
-          try {
-            return get(url, "").statusCode() == refused;
-          } catch (IOException e) {
-            return false; // not yet
-          }
-        },
-        () -> "an answer of " + url);
+    PROCESSES.push(OriginProcess.start(command, url, refused, directory.resolve(log)));
   }
 
   private interface Answer {

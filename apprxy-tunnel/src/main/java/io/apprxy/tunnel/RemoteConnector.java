@@ -1,10 +1,12 @@
 package io.apprxy.tunnel;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.balance.AffinityCookie;
 import io.apprxy.balance.Member;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
@@ -25,6 +27,11 @@ final class RemoteConnector implements Member {
   private final int tier;
   private final String address;
   private final List<TunnelConnection> connections = new CopyOnWriteArrayList<>();
+
+  /** By clients' own connections, as long as the last hop keeps theirs to the origin. */
+  private final Cache<String, TunnelConnection> bound =
+      Caffeine.newBuilder().maximumSize(10_000).expireAfterAccess(Duration.ofMinutes(2)).build();
+
   private final AtomicBoolean up = new AtomicBoolean();
   private final AtomicBoolean draining = new AtomicBoolean();
   private volatile CheckIn latest;
@@ -100,18 +107,19 @@ final class RemoteConnector implements Member {
     return best;
   }
 
-  /** One that is the same for each request of a client's connection, as long as it is usable. */
+  /**
+   * The one that the requests of a client's own connection go by, as long as it is usable: they are
+   * to meet on one thread of the connector, where the origin's connection is.
+   */
   @Nullable TunnelConnection connection(String clientConnection) {
-    TunnelConnection chosen = null;
-    int highest = 0;
-    for (TunnelConnection connection : connections) {
-      int weight = Objects.hash(clientConnection, System.identityHashCode(connection)) * 0x9E3779B9;
-      if (connection.isUsable() && (chosen == null || weight > highest)) {
-        chosen = connection;
-        highest = weight;
+    TunnelConnection known = bound.getIfPresent(clientConnection);
+    if (known == null || !known.isUsable()) {
+      known = connection();
+      if (known != null) {
+        bound.put(clientConnection, known);
       }
     }
-    return chosen;
+    return known;
   }
 
   Stream<TunnelConnection> connections() {
