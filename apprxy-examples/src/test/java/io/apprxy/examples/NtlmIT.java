@@ -146,12 +146,9 @@ class NtlmIT {
                 "--user",
                 ":"));
     command.addAll(Collections.nCopies(pages, chain.url.toString()));
-    Path file = home.resolve("client-" + user);
-    Files.writeString(
-        file, "CORP:" + user + ":" + (user.equals("bob") ? "builder" : "wonderland") + "\n");
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(directory.resolve("curl.log").toFile());
-    builder.environment().put("NTLM_USER_FILE", file.toString());
+    builder.environment().put("NTLM_USER_FILE", home.resolve(user).toString());
     return builder.start();
   }
 
@@ -170,6 +167,10 @@ class NtlmIT {
         home.resolve("htdocs/index.shtml"), "REMOTE_USER=<!--#echo var=\"REMOTE_USER\" -->\n");
     Path users = home.resolve("users");
     Files.writeString(users, "CORP:alice:wonderland\nCORP:bob:builder\n");
+    // Of each client: written once, since several clients of a user read it at the same time.
+    Files.writeString(home.resolve("alice"), "CORP:alice:wonderland\n");
+    Files.writeString(home.resolve("bob"), "CORP:bob:builder\n");
+    Files.writeString(home.resolve("mallory"), "CORP:mallory:wonderland\n");
     int port = DemoSetup.portOrFree(0);
     Path configuration = home.resolve("httpd.conf");
     Files.writeString(
