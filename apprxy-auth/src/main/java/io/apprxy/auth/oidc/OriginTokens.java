@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.AsyncCache;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.Expiry;
+import com.nimbusds.oauth2.sdk.token.AccessToken;
 import io.apprxy.Application;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
@@ -32,9 +33,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class OriginTokens {
   private static final int MAX_KNOWN = 20_000;
-
-  /** So long before its end a token counts as ended: the origin's clock may be ahead. */
-  private static final Duration EARLY = Duration.ofMinutes(1);
 
   /** How long a session's own token is believed to be the newest, once it is due. */
   private static final Duration GLANCE = Duration.ofSeconds(5);
@@ -178,15 +176,13 @@ final class OriginTokens {
     return of.provider()
         .thenApplyAsync(provider -> provider.exchange(client, own, key.wanted()), workers)
         .orTimeout(of.settings().timeout().toMillis() * 3, TimeUnit.MILLISECONDS)
-        .thenApply(
-            token -> new Known(identity, token.getValue(), null, until(token.getLifetime())));
+        .thenApply(token -> new Known(identity, token.getValue(), null, until(token)));
   }
 
-  private Instant until(long lifetimeSeconds) {
-    Duration left =
-        Duration.ofSeconds(lifetimeSeconds > 0 ? lifetimeSeconds : RefreshTokens.LIFETIME_SECONDS);
-    Duration early = left.dividedBy(2).compareTo(EARLY) < 0 ? left.dividedBy(2) : EARLY;
-    return clock.instant().plus(left).minus(early);
+  /** A little before its end: the origin's clock may be ahead. */
+  private Instant until(AccessToken token) {
+    Duration left = RefreshTokens.lifetime(token);
+    return clock.instant().plus(left).minus(RefreshTokens.early(left));
   }
 
   /** An origin refused it: it may have been revoked. */

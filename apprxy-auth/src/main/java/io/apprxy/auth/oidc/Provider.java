@@ -360,14 +360,7 @@ final class Provider {
    * @throws GatewayException if that cannot be found out
    */
   @Nullable Tokens refresh(OidcClient client, RefreshToken token) {
-    HTTPRequest request = tokenRequest(client, new RefreshTokenGrant(token)).toHTTPRequest();
-    TokenResponse response;
-    try {
-      response = TokenResponse.parse(http.send(request));
-    } catch (ParseException | IllegalArgumentException e) {
-      throw new GatewayException(
-          ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
-    }
+    TokenResponse response = send(tokenRequest(client, new RefreshTokenGrant(token)));
     if (response.indicatesSuccess()) {
       return response.toSuccessResponse().getTokens();
     }
@@ -396,13 +389,7 @@ final class Provider {
     if (wanted.grant() == OriginToken.Grant.ON_BEHALF_OF) {
       request.customParameter("requested_token_use", "on_behalf_of");
     }
-    TokenResponse response;
-    try {
-      response = TokenResponse.parse(http.send(request.build().toHTTPRequest()));
-    } catch (ParseException | IllegalArgumentException e) {
-      throw new GatewayException(
-          ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
-    }
+    TokenResponse response = send(request.build());
     if (!response.indicatesSuccess()) {
       ErrorObject error = response.toErrorResponse().getErrorObject();
       throw originTokenRefused(
@@ -463,6 +450,15 @@ final class Provider {
   /** What a genuine access token says. May block for keys. */
   AccessToken verify(SignedJWT accessToken, String digest) {
     return new AccessTokenVerifier(settings, clock, keys).verify(accessToken, digest);
+  }
+
+  private TokenResponse send(TokenRequest request) {
+    try {
+      return TokenResponse.parse(http.send(request.toHTTPRequest()));
+    } catch (ParseException | IllegalArgumentException e) {
+      throw new GatewayException(
+          ErrorCode.PROVIDER_INVALID, "the token response cannot be read", e);
+    }
   }
 
   private TokenRequest tokenRequest(OidcClient client, AuthorizationGrant grant) {

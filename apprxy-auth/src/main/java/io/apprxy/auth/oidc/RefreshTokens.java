@@ -2,6 +2,7 @@ package io.apprxy.auth.oidc;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import com.nimbusds.oauth2.sdk.token.AccessToken;
 import com.nimbusds.oauth2.sdk.token.RefreshToken;
 import com.nimbusds.oauth2.sdk.token.Tokens;
 import io.apprxy.Identity;
@@ -40,7 +41,7 @@ final class RefreshTokens {
   private static final Duration GLANCE = Duration.ofSeconds(2);
 
   /** Of an access token, if the provider does not say. */
-  static final long LIFETIME_SECONDS = 300;
+  private static final long LIFETIME_SECONDS = 300;
 
   private static final int MAX_KNOWN = 100_000;
 
@@ -74,9 +75,8 @@ final class RefreshTokens {
 
   private CompletionStage<Void> put(
       String session, Tokens tokens, @Nullable RefreshToken refreshToken) {
-    long lifetime = tokens.getAccessToken().getLifetime();
-    Duration left = Duration.ofSeconds(lifetime > 0 ? lifetime : LIFETIME_SECONDS);
-    Duration early = left.dividedBy(2).compareTo(EARLY) < 0 ? left.dividedBy(2) : EARLY;
+    Duration left = lifetime(tokens.getAccessToken());
+    Duration early = early(left);
     Instant ends = clock.instant().plus(left);
     Map<String, Object> values = new HashMap<>();
     values.put("access_token", tokens.getAccessToken().getValue());
@@ -89,6 +89,18 @@ final class RefreshTokens {
     return state
         .put(key(session), seal.seal(values, longest), longest)
         .thenAccept(done -> known.put(session, new Times(ends.minus(early), ends)));
+  }
+
+  /** How long a token is good for. */
+  static Duration lifetime(AccessToken token) {
+    long seconds = token.getLifetime();
+    return Duration.ofSeconds(seconds > 0 ? seconds : LIFETIME_SECONDS);
+  }
+
+  /** How long before its end one that lives so long is replaced. */
+  static Duration early(Duration lifetime) {
+    Duration half = lifetime.dividedBy(2);
+    return half.compareTo(EARLY) < 0 ? half : EARLY;
   }
 
   /**

@@ -106,7 +106,7 @@ final class ApiClient {
     }
   }
 
-  private static Verdict settle(Verdict verdict) {
+  static Verdict settle(Verdict verdict) {
     Verdict settled = verdict;
     while (settled instanceof Verdict.Later later) {
       try {

@@ -18,7 +18,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
@@ -157,7 +156,7 @@ class OriginTokensTest extends OidcTest {
     List<CompletableFuture<String>> tokens = new ArrayList<>();
     for (int i = 0; i < 50; i++) {
       TestExchange exchange = exchange(wiki(BACKEND).build(), Map.of());
-      settle(gateway.authenticate(exchange));
+      ApiClient.settle(gateway.authenticate(exchange));
       tokens.add(
           ((Verdict.Later) gateway.tokenForOrigin(exchange))
               .outcome()
@@ -189,7 +188,7 @@ class OriginTokensTest extends OidcTest {
         .get(30, TimeUnit.SECONDS);
 
     // As if the request had got past the session's end.
-    settle(gateway.tokenForOrigin(exchange));
+    ApiClient.settle(gateway.tokenForOrigin(exchange));
     assertThat(provider.exchanges).hasValue(2);
   }
 
@@ -282,23 +281,9 @@ class OriginTokensTest extends OidcTest {
   }
 
   private Verdict ask(TestExchange exchange) {
-    assertThat(settle(gateway.authenticate(exchange))).isInstanceOf(Verdict.Proceed.class);
-    return settle(gateway.tokenForOrigin(exchange));
-  }
-
-  private static Verdict settle(Verdict verdict) {
-    Verdict settled = verdict;
-    while (settled instanceof Verdict.Later later) {
-      try {
-        settled = later.outcome().toCompletableFuture().orTimeout(60, TimeUnit.SECONDS).join();
-      } catch (CompletionException e) {
-        if (e.getCause() instanceof RuntimeException cause) {
-          throw cause;
-        }
-        throw e;
-      }
-    }
-    return settled;
+    assertThat(ApiClient.settle(gateway.authenticate(exchange)))
+        .isInstanceOf(Verdict.Proceed.class);
+    return ApiClient.settle(gateway.tokenForOrigin(exchange));
   }
 
   private static void await(CountDownLatch latch) {
