@@ -73,6 +73,7 @@ service(
     [APP, "HTTP/java.corp.test", "HTTP/rc4.corp.test", "HTTP/ghost.corp.test"],
 )
 service("svc-noproto", "HTTP/noproto.corp.test", delegates_to=[APP])
+service("svc-nospn", None, TRUSTED_TO_AUTH, [APP])
 service("svc-rbcd", "HTTP/rbcd.corp.test")
 service("svc-off", "HTTP/off.corp.test", TRUSTED_TO_AUTH | DISABLED, [APP])
 
@@ -84,7 +85,7 @@ change("svc-resource", msDS_AllowedToActOnBehalfOfOtherIdentity=ndr_pack(descrip
 samdb.transaction_commit()
 
 net = Net(Credentials(), lp)
-for name in ("svc-apprxy", "svc-noproto", "svc-rbcd", "svc-off"):
+for name in ("svc-apprxy", "svc-noproto", "svc-nospn", "svc-rbcd", "svc-off"):
     net.export_keytab(keytab="%s/keytabs/%s.keytab" % (home, name), principal=name)
 for name, principal in (("app", APP), ("java", "HTTP/java.corp.test")):
     net.export_keytab(keytab="%s/keytabs/%s.keytab" % (home, name), principal=principal)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A throw-away Active Directory domain for tests, CORP.TEST: domain.sh DIRECTORY KDC-PORT KPASSWD-PORT HTTPD-PORT
+# A throw-away Active Directory domain for tests, CORP.TEST, and beside it the two realms of realms.sh:
+# domain.sh DIRECTORY KDC-PORT KPASSWD-PORT HTTPD-PORT USERS-KDC-PORT APPS-KDC-PORT APPS-HTTPD-PORT
 # Everything lies in the directory, and listens on 127.0.0.1. Ends when its standard input does, and takes all with it.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-home="$1" kdc="$2" kpasswd="$3" httpd="$4"
+home="$1" kdc="$2" kpasswd="$3" httpd="$4" users="$5" apps="$6" apps_httpd="$7"
 mkdir -p "$home/keytabs" "$home/run"
 export KRB5_CONFIG="$home/krb5.conf"
 
@@ -26,10 +27,18 @@ cat >"$KRB5_CONFIG" <<KRB
     kdc = 127.0.0.1:1
     kdc = 127.0.0.1:$kdc
   }
+  USERS.TEST = {
+    kdc = 127.0.0.1:$users
+  }
+  APPS.TEST = {
+    kdc = 127.0.0.1:$apps
+  }
 [domain_realm]
   .corp.test = CORP.TEST
   corp.test = CORP.TEST
+  .apps.test = APPS.TEST
 KRB
+bash "$here/realms.sh" "$home" "$users" "$apps"
 
 # Of Samba's services the KDC alone; and nothing of what /etc/samba has.
 : >"$home/seed.conf"
@@ -49,12 +58,13 @@ mkdir -p "$home/httpd/htdocs" "$home/httpd/rcache"
 echo 'REMOTE_USER=<!--#echo var="REMOTE_USER" -->' >"$home/httpd/htdocs/index.shtml"
 chmod 755 "$home" "$home/httpd" "$home/httpd/htdocs" "$home/keytabs"
 chmod 644 "$KRB5_CONFIG" "$home/httpd/htdocs/index.shtml"
-chown www-data: "$home/keytabs/app.keytab" "$home/httpd/rcache"
+chown www-data: "$home/keytabs/app.keytab" "$home/keytabs/apps.keytab" "$home/httpd/rcache"
 cat >"$home/httpd/httpd.conf" <<CONF
 ServerName app.corp.test
 ServerRoot "$home/httpd"
 PidFile "$home/run/httpd.pid"
 Listen 127.0.0.1:$httpd
+Listen 127.0.0.1:$apps_httpd
 User www-data
 Group www-data
 ErrorLog "$home/httpd/error.log"
@@ -84,15 +94,24 @@ AddOutputFilter INCLUDES .shtml
   GssapiAllowedMech krb5
   Require valid-user
 </Directory>
+<VirtualHost 127.0.0.1:$apps_httpd>
+  ServerName app.apps.test
+  <Location />
+    GssapiCredStore keytab:$home/keytabs/apps.keytab
+  </Location>
+</VirtualHost>
 CONF
 KRB5RCACHENAME="dfl:" KRB5RCACHEDIR="$home/httpd/rcache" /usr/sbin/apache2 -f "$home/httpd/httpd.conf" -DFOREGROUND \
   >"$home/httpd/stdout.log" 2>&1 </dev/null &
 apache=$!
-trap 'kill "$samba" "$apache" 2>/dev/null || true; wait' EXIT
+KRB5_KDC_PROFILE="$home/realms/kdc.conf" krb5kdc -n -r USERS.TEST -r APPS.TEST \
+  >"$home/realms/stdout.log" 2>&1 </dev/null &
+mit=$!
+trap 'kill "$samba" "$apache" "$mit" 2>/dev/null || true; wait' EXIT
 
-for port in "$kdc" "$httpd"; do
+for port in "$kdc" "$httpd" "$users" "$apps"; do
   until (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-    kill -0 "$samba" && kill -0 "$apache" || exit 1
+    kill -0 "$samba" && kill -0 "$apache" && kill -0 "$mit" || exit 1
     sleep 0.1
   done
 done

@@ -293,6 +293,16 @@ public enum ErrorCode {
       503,
       "The domain of the application cannot be reached.",
       "Try again in a moment; the operator should check the domain controllers that krb5.conf names."),
+  KERBEROS_ACCOUNT_NO_SERVICE(
+      "APX-633",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should give the service account a service principal name of its own (setspn -s): without one it gets no tickets of users."),
+  KERBEROS_OTHER_REALM(
+      "APX-634",
+      403,
+      "Your account is of another domain than those who may be signed on to the application.",
+      "The operator should use a service account of the users' own domain, which the application's account lets delegate (resource-based)."),
 
   CERTIFICATE_REQUIRED(
       "APX-701",

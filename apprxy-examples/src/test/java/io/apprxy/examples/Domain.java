@@ -16,22 +16,31 @@ import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
 
 /**
- * An Active Directory domain, CORP.TEST, and a web server in it: Samba and Apache httpd, which this
- * starts once for all tests that ask for it. The JVM knows the domain from then on.
+ * An Active Directory domain, CORP.TEST, and a web server in it: Samba and Apache httpd. Beside it
+ * two realms of MIT Kerberos that trust each other, USERS.TEST and APPS.TEST, the latter with a web
+ * server. This starts all of it once for all tests that ask for it, and the JVM knows of it from
+ * then on.
  */
 final class Domain implements AutoCloseable {
   static final String ACCOUNT = "svc-apprxy@CORP.TEST";
   static final String APP = "HTTP/app.corp.test";
   static final String JAVA = "HTTP/java.corp.test";
 
+  /** Of USERS.TEST, and delegates by what applications say of it. */
+  static final String USERS_ACCOUNT = "svc-apprxy@USERS.TEST";
+
+  static final String ELSEWHERE = "HTTP/app.apps.test";
+
   private final Path home;
   private final Process process;
   private final int httpd;
+  private final int appsHttpd;
 
-  private Domain(Path home, Process process, int httpd) {
+  private Domain(Path home, Process process, int httpd, int appsHttpd) {
     this.home = home;
     this.process = process;
     this.httpd = httpd;
+    this.appsHttpd = appsHttpd;
   }
 
   /** Gives it to tests that have a parameter of this type. */
@@ -53,7 +62,8 @@ final class Domain implements AutoCloseable {
   /** Starts one; it ends with the JVM. */
   static Domain start() {
     try {
-      for (String program : List.of("samba-tool", "samba", "apache2")) {
+      for (String program :
+          List.of("samba-tool", "samba", "apache2", "krb5kdc", "kadmin.local", "gcc")) {
         if (Stream.of("/usr/bin", "/usr/sbin")
             .noneMatch(folder -> Files.isExecutable(Path.of(folder, program)))) {
           throw new IllegalStateException(
@@ -63,12 +73,13 @@ final class Domain implements AutoCloseable {
       // Outside the build's directory, which httpd's own user may not enter.
       Path home = Files.createTempDirectory("domain");
       Files.setPosixFilePermissions(home, PosixFilePermissions.fromString("rwxr-xr-x"));
-      for (String script : List.of("domain.sh", "accounts.py")) {
+      for (String script : List.of("domain.sh", "accounts.py", "realms.sh", "realms.c")) {
         try (InputStream source = Domain.class.getResourceAsStream("/kerberos/" + script)) {
           Files.copy(source, home.resolve(script), StandardCopyOption.REPLACE_EXISTING);
         }
       }
       int httpd = DemoSetup.portOrFree(0);
+      int appsHttpd = DemoSetup.portOrFree(0);
       Path log = home.resolve("log");
       Process process =
           new ProcessBuilder(
@@ -77,7 +88,10 @@ final class Domain implements AutoCloseable {
                   home.toString(),
                   String.valueOf(DemoSetup.portOrFree(0)),
                   String.valueOf(DemoSetup.portOrFree(0)),
-                  String.valueOf(httpd))
+                  String.valueOf(httpd),
+                  String.valueOf(DemoSetup.portOrFree(0)),
+                  String.valueOf(DemoSetup.portOrFree(0)),
+                  String.valueOf(appsHttpd))
               .redirectError(log.toFile())
               .start();
       BufferedReader out = process.inputReader(StandardCharsets.UTF_8);
@@ -88,7 +102,7 @@ final class Domain implements AutoCloseable {
       if (line == null) {
         throw new IOException("the domain did not start:\n" + Files.readString(log));
       }
-      Domain domain = new Domain(home, process, httpd);
+      Domain domain = new Domain(home, process, httpd, appsHttpd);
       Runtime.getRuntime().addShutdownHook(new Thread(domain::close, "stop the domain"));
       System.setProperty("java.security.krb5.conf", home.resolve("krb5.conf").toString());
       return domain;
@@ -100,6 +114,18 @@ final class Domain implements AutoCloseable {
   /** Of Apache httpd with mod_auth_gssapi, which says who asks. */
   String url() {
     return "http://127.0.0.1:" + httpd + "/";
+  }
+
+  /** Of the one in APPS.TEST. */
+  String urlElsewhere() {
+    return "http://127.0.0.1:" + appsHttpd + "/";
+  }
+
+  /** What the KDC of the two realms was asked for, and has given. */
+  long ticketsOfRealms() throws IOException {
+    try (Stream<String> lines = Files.lines(home.resolve("realms/kdc.log"))) {
+      return lines.filter(line -> line.contains("TGS_REQ") && line.contains("ISSUE")).count();
+    }
   }
 
   Path keytab(String name) {

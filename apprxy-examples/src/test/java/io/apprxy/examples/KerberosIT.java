@@ -552,6 +552,7 @@ class KerberosIT {
     "svc-apprxy@CORP.TEST, nowhere, alice, HTTP/app.corp.test, KEYTAB, APX-630",
     "svc-off@CORP.TEST, svc-off, alice, HTTP/app.corp.test, LOGIN, APX-630",
     "svc-noproto@CORP.TEST, svc-noproto, alice, HTTP/app.corp.test, USER, APX-626",
+    "svc-nospn@CORP.TEST, svc-nospn, alice, HTTP/app.corp.test, USER, APX-633",
     "svc-apprxy@CORP.TEST, svc-apprxy, nobody, HTTP/app.corp.test, USER, APX-623",
     "svc-apprxy@CORP.TEST, svc-apprxy, sensitive, HTTP/app.corp.test, USER, APX-625",
     "svc-apprxy@CORP.TEST, svc-apprxy, expired, HTTP/app.corp.test, SERVICE, APX-624",

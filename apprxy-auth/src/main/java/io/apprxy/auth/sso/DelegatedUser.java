@@ -22,6 +22,7 @@ import org.ietf.jgss.GSSCredential;
 import org.ietf.jgss.GSSException;
 import org.ietf.jgss.GSSManager;
 import org.ietf.jgss.Oid;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A user in whose name the service account may ask for tickets. Each has a subject of its own: the
@@ -39,19 +40,28 @@ final class DelegatedUser {
 
   private final String name;
   private final Identity identity;
-  private final Instant until;
+  private final Login login;
   private final Subject subject;
   private final GSSCredential credential;
 
   /** The services that there are tickets for, or will be soon. */
-  private final ConcurrentMap<String, CompletableFuture<Instant>> tickets =
+  private final ConcurrentMap<String, CompletableFuture<Ticket>> tickets =
       new ConcurrentHashMap<>();
 
+  /**
+   * A ticket for a service.
+   *
+   * @param server the service with the realm that it was found in: only by it the JDK finds the
+   *     ticket again
+   * @param until it is used
+   */
+  private record Ticket(String server, Instant until) {}
+
   private DelegatedUser(
-      String name, Identity identity, Instant until, Subject subject, GSSCredential user) {
+      String name, Identity identity, Login login, Subject subject, GSSCredential user) {
     this.name = name;
     this.identity = identity;
-    this.until = until;
+    this.login = login;
     this.subject = subject;
     this.credential = user;
   }
@@ -67,9 +77,7 @@ final class DelegatedUser {
   /** S4U2Self (MS-SFU §3.1.5.1.1). Blocks. */
   static DelegatedUser of(Login login, String name, Identity identity)
       throws PrivilegedActionException {
-    Subject own = login.subject();
-    Subject subject =
-        new Subject(false, own.getPrincipals(), Set.of(), own.getPrivateCredentials());
+    Subject subject = subjectOf(login);
     GSSCredential credential =
         Subject.doAs(
             subject,
@@ -85,7 +93,17 @@ final class DelegatedUser {
                   return ((ExtendedGSSCredential) service)
                       .impersonate(manager.createName(name, NAME));
                 });
-    return new DelegatedUser(name, identity, login.until(), subject, credential);
+    return new DelegatedUser(name, identity, login, subject, credential);
+  }
+
+  private static Subject subjectOf(Login login) {
+    Subject own = login.subject();
+    return new Subject(false, own.getPrincipals(), Set.of(), own.getPrivateCredentials());
+  }
+
+  /** The account's own ticket for a service, in nobody's name. Blocks. */
+  static Negotiation ofAccount(Login login, String service) throws PrivilegedActionException {
+    return negotiate(subjectOf(login), login.inRealm(service), KRB5, null);
   }
 
   /** Who it is in the realm. */
@@ -100,38 +118,45 @@ final class DelegatedUser {
 
   /** It is good for new tickets until then. */
   Instant until() {
-    return until;
+    return login.until();
   }
 
   /** Whether a token for a service needs no domain controller, and so does not block. */
   boolean hasTicket(String service, Instant now) {
-    CompletableFuture<Instant> ticket = tickets.get(service);
+    CompletableFuture<Ticket> ticket = tickets.get(service);
     return ticket != null && !isOver(ticket, now) && ticket.isDone();
   }
 
   /** Gets the ticket for a service: once, whoever waits for it. */
-  CompletableFuture<Instant> ticket(String service, Instant now, Executor workers, Kdc kdc) {
-    CompletableFuture<Instant> known = tickets.get(service);
+  CompletableFuture<DelegatedUser> withTicket(
+      String service, Instant now, Executor workers, Kdc kdc) {
+    CompletableFuture<Ticket> known = tickets.get(service);
     if (known != null && isOver(known, now)) {
       tickets.remove(service, known);
     }
-    return tickets.computeIfAbsent(
-        service, name -> CompletableFuture.supplyAsync(() -> fetch(name, kdc), workers));
+    return tickets
+        .computeIfAbsent(
+            service, name -> CompletableFuture.supplyAsync(() -> fetch(name, kdc), workers))
+        .thenApply(ticket -> this);
   }
 
-  private static boolean isOver(CompletableFuture<Instant> ticket, Instant now) {
-    return ticket.isDone() && (ticket.isCompletedExceptionally() || !now.isBefore(ticket.join()));
+  private static boolean isOver(CompletableFuture<Ticket> ticket, Instant now) {
+    return ticket.isDone()
+        && (ticket.isCompletedExceptionally() || !now.isBefore(ticket.join().until()));
   }
 
-  /** Until when it is used; not at all if the JDK has not kept it. */
-  private Instant fetch(String service, Kdc kdc) {
+  /** Not used at all if the JDK has not kept it. */
+  private Ticket fetch(String service, Kdc kdc) {
     kdc.ask(Step.TICKET, () -> negotiate(service, TokenForm.KERBEROS)).end();
     synchronized (subject.getPrivateCredentials()) {
       return subject.getPrivateCredentials(KerberosTicket.class).stream()
           .filter(ticket -> !ticket.isDestroyed() && isFor(service, ticket.getServer().getName()))
-          .map(ticket -> ticket.getEndTime().toInstant().minus(EARLY))
-          .max(Comparator.naturalOrder())
-          .orElse(Instant.MIN);
+          .map(
+              ticket ->
+                  new Ticket(
+                      ticket.getServer().getName(), ticket.getEndTime().toInstant().minus(EARLY)))
+          .max(Comparator.comparing(Ticket::until))
+          .orElse(new Ticket(login.inRealm(service), Instant.MIN));
     }
   }
 
@@ -144,6 +169,20 @@ final class DelegatedUser {
    * for the service.
    */
   Negotiation negotiate(String service, TokenForm form) throws PrivilegedActionException {
+    return negotiate(
+        subject, server(service), form == TokenForm.SPNEGO ? SPNEGO : KRB5, credential);
+  }
+
+  private String server(String service) {
+    CompletableFuture<Ticket> known = tickets.get(service);
+    return known != null && known.isDone() && !known.isCompletedExceptionally()
+        ? known.join().server()
+        : login.inRealm(service);
+  }
+
+  private static Negotiation negotiate(
+      Subject subject, String server, Oid mechanism, @Nullable GSSCredential initiator)
+      throws PrivilegedActionException {
     return Subject.doAs(
         subject,
         (PrivilegedExceptionAction<Negotiation>)
@@ -151,9 +190,9 @@ final class DelegatedUser {
               GSSManager manager = GSSManager.getInstance();
               GSSContext context =
                   manager.createContext(
-                      manager.createName(service, NAME),
-                      form == TokenForm.SPNEGO ? SPNEGO : KRB5,
-                      credential,
+                      manager.createName(server, NAME),
+                      mechanism,
+                      initiator,
                       GSSContext.DEFAULT_LIFETIME);
               context.requestMutualAuth(true);
               context.requestCredDeleg(false);

@@ -26,6 +26,8 @@ final class KerberosFailure {
   enum Step {
     LOGIN,
     IMPERSONATION,
+    /** Of a user of another realm than the account's. */
+    IMPERSONATION_ELSEWHERE,
     TICKET
   }
 
@@ -39,7 +41,8 @@ final class KerberosFailure {
   private static String step(Step step) {
     return switch (step) {
       case LOGIN -> "the service account cannot log in";
-      case IMPERSONATION -> "no ticket of the user for the service account (S4U2Self)";
+      case IMPERSONATION, IMPERSONATION_ELSEWHERE ->
+          "no ticket of the user for the service account (S4U2Self)";
       case TICKET -> "no ticket of the user for the application (S4U2Proxy)";
     };
   }
@@ -73,7 +76,7 @@ final class KerberosFailure {
       // Of a realm that krb5.conf does not know, or that there is no way to.
       return switch (step) {
         case LOGIN -> ErrorCode.KDC_UNREACHABLE;
-        case IMPERSONATION -> ErrorCode.KERBEROS_USER_UNKNOWN;
+        case IMPERSONATION, IMPERSONATION_ELSEWHERE -> ErrorCode.KERBEROS_USER_UNKNOWN;
         case TICKET -> ErrorCode.KERBEROS_SERVICE_UNKNOWN;
       };
     }
@@ -90,7 +93,10 @@ final class KerberosFailure {
     ErrorCode known =
         switch (step) {
           case LOGIN -> ofLogin(code, text);
-          case IMPERSONATION -> ofImpersonation(code, text);
+          case IMPERSONATION ->
+              code == 7 ? ErrorCode.KERBEROS_ACCOUNT_NO_SERVICE : ofImpersonation(code, text);
+          case IMPERSONATION_ELSEWHERE ->
+              code == 7 ? ErrorCode.KERBEROS_OTHER_REALM : ofImpersonation(code, text);
           case TICKET -> ofTicket(code);
         };
     return known == null ? ErrorCode.SIGN_ON_FAILED : known;

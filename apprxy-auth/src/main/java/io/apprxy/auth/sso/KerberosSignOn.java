@@ -246,7 +246,12 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
         .login()
         .thenApplyAsync(
             login ->
-                kdcOf(name).ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, name, identity)),
+                kdcOf(name)
+                    .ask(
+                        name.endsWith("@" + login.realm())
+                            ? Step.IMPERSONATION
+                            : Step.IMPERSONATION_ELSEWHERE,
+                        () -> DelegatedUser.of(login, name, identity)),
             workers);
   }
 
@@ -254,10 +259,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   CompletableFuture<DelegatedUser> withTicket(
       CompletableFuture<DelegatedUser> user, String service) {
     return user.thenCompose(
-            known ->
-                known
-                    .ticket(service, clock.instant(), workers, kdcOf(known.name()))
-                    .thenApply(done -> known))
+            known -> known.withTicket(service, clock.instant(), workers, kdcOf(known.name())))
         .exceptionallyCompose(failed -> explained(failed, service))
         .orTimeout(timeout.toMillis(), TimeUnit.MILLISECONDS)
         .exceptionally(this::refused);
@@ -265,19 +267,42 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
 
   /**
    * Domain controllers say the same of a user who must not be delegated and of an account that may
-   * not delegate. Whether it is the account is found out by what it may do in its own name.
+   * not delegate, and the JDK the same of a service in another domain that lets nobody delegate and
+   * of one that is not there. Which it is shows in what the account may do in its own name.
    */
   private CompletableFuture<DelegatedUser> explained(Throwable failed, String service) {
     Throwable cause = cause(failed);
     if (!(cause instanceof GatewayException known)
         || (known.code() != ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION
-            && known.code() != ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE)) {
+            && known.code() != ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE
+            && known.code() != ErrorCode.KERBEROS_SERVICE_UNKNOWN)) {
       return CompletableFuture.failedFuture(failed);
     }
     return account
         .login()
-        .thenApplyAsync(login -> ofItself(login, service, known), workers)
+        .thenApplyAsync(login -> explained(login, service, known), workers)
         .thenCompose(CompletableFuture::failedFuture);
+  }
+
+  private GatewayException explained(
+      ServiceAccount.Login login, String service, GatewayException known) {
+    if (known.code() != ErrorCode.KERBEROS_SERVICE_UNKNOWN) {
+      return ofItself(login, service, known);
+    }
+    try {
+      kdcOf(account.principal())
+          .ask(Step.TICKET, () -> DelegatedUser.ofAccount(login, service))
+          .end();
+    } catch (GatewayException ofAccount) {
+      return known;
+    }
+    return ofItself(
+        login,
+        service,
+        new GatewayException(
+            ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE,
+            "the application's domain knows it, but has no ticket of a user for it",
+            known));
   }
 
   private GatewayException ofItself(

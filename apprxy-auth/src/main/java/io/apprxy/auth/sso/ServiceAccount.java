@@ -55,10 +55,20 @@ final class ServiceAccount {
   /**
    * A login.
    *
+   * @param realm that the account is in
    * @param until it is good for new tickets
    * @param renewed then there is to be another: before the tickets end that came of it
    */
-  record Login(Subject subject, Instant until, Instant renewed) {}
+  record Login(Subject subject, String realm, Instant until, Instant renewed) {
+
+    /**
+     * A service that names no realm is looked for in the account's, which refers to others. The JDK
+     * would take the default one of {@code krb5.conf}, which is the whole JVM's.
+     */
+    String inRealm(String service) {
+      return service.indexOf('@') < 0 ? service + "@" + realm : service;
+    }
+  }
 
   String principal() {
     return principal;
@@ -129,7 +139,7 @@ final class ServiceAccount {
     Duration life = Duration.between(now, ticket.getEndTime().toInstant());
     Instant half = now.plus(life.dividedBy(2));
     Instant until = latest(half, now.plus(life).minus(EARLY));
-    return new Login(subject, until, latest(half, until.minus(ticketAge)));
+    return new Login(subject, realm(), until, latest(half, until.minus(ticketAge)));
   }
 
   private static Instant latest(Instant one, Instant other) {

@@ -1,0 +1,156 @@
+package io.apprxy.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.apprxy.Application.KerberosDelegation;
+import io.apprxy.Application.TokenForm;
+import io.apprxy.auth.sso.KerberosDoctor;
+import io.apprxy.auth.sso.KerberosDoctor.Check;
+import io.apprxy.auth.sso.KerberosDoctor.Finding;
+import io.apprxy.auth.sso.KerberosSignOn;
+import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Resource-based constrained delegation, in one realm and into another, with MIT's KDC: an
+ * application names who delegates to it, and the service account has no list of its own.
+ */
+@Timeout(180)
+@ExtendWith(Domain.Shared.class)
+class ResourceDelegationIT {
+  @TempDir private Path directory;
+  private final Deque<AutoCloseable> running = new ArrayDeque<>();
+
+  @AfterEach
+  void stop() {
+    running.forEach(DemoSetup::closeAll);
+  }
+
+  /** With a realm or without: the KDC of the account's refers to the other. */
+  @ParameterizedTest
+  @ValueSource(strings = {"HTTP/app.apps.test", "HTTP/app.apps.test@APPS.TEST"})
+  void user_isKnownToAnApplicationOfAnotherRealm(String service, Domain domain) throws Exception {
+    SignOnChain chain = chain(domain.urlElsewhere(), KerberosDelegation.to(service), domain);
+
+    assertThat(chain.get("/", "alice@users.test").body())
+        .contains("REMOTE_USER=alice@USERS.TEST\n");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void ticketOfAnotherRealm_travelsInEitherForm(TokenForm form, Domain domain) throws Exception {
+    SignOnChain chain =
+        chain(domain.urlElsewhere(), KerberosDelegation.to(Domain.ELSEWHERE).in(form), domain);
+
+    assertThat(chain.get("/", "alice@users.test").body())
+        .contains("REMOTE_USER=alice@USERS.TEST\n");
+  }
+
+  @Test
+  void user_isKnownToAnApplicationOfTheSameRealm(Domain domain) throws Exception {
+    KerberosOrigin origin =
+        opened(new KerberosOrigin(domain.keytab("near"), "HTTP/near.users.test@USERS.TEST"));
+    SignOnChain chain = chain(origin.url(), KerberosDelegation.to("HTTP/near.users.test"), domain);
+
+    assertThat(chain.get("/", "alice@users.test").body()).isEqualTo("user alice@USERS.TEST");
+  }
+
+  /** The JDK finds a ticket by the realm that it is of, and would else ask for each request. */
+  @ParameterizedTest
+  @ValueSource(strings = {"HTTP/app.apps.test", "HTTP/app.apps.test@APPS.TEST"})
+  void ticketOfAnotherRealm_isKept(String service, Domain domain) throws Exception {
+    SignOnChain chain = chain(domain.urlElsewhere(), KerberosDelegation.to(service), domain);
+    assertThat(chain.get("/", "alice@users.test").statusCode()).isEqualTo(200);
+    long tickets = domain.ticketsOfRealms();
+
+    for (int i = 0; i < 5; i++) {
+      assertThat(chain.get("/", "alice@users.test").statusCode()).isEqualTo(200);
+    }
+
+    assertThat(domain.ticketsOfRealms()).isEqualTo(tickets);
+  }
+
+  /** The JDK keeps referrals of its own, for all users of a JVM. */
+  @Test
+  void users_seeTheirOwnNamesOnly(Domain domain) throws Exception {
+    SignOnChain chain =
+        chain(domain.urlElsewhere(), KerberosDelegation.to(Domain.ELSEWHERE), domain);
+    List<CompletableFuture<String>> wrong = new ArrayList<>();
+    for (int i = 0; i < 400; i++) {
+      String user = "user%03d".formatted(i % 20);
+      HttpRequest request =
+          HttpRequest.newBuilder(chain.url)
+              .timeout(Duration.ofSeconds(60))
+              .header(SignOnChain.USER, user + "@users.test")
+              .build();
+      wrong.add(
+          chain
+              .http
+              .sendAsync(request, BodyHandlers.ofString())
+              .thenApply(
+                  page ->
+                      page.body().strip().equals("REMOTE_USER=" + user + "@USERS.TEST")
+                          ? null
+                          : user + " saw " + page.statusCode() + " " + page.body()));
+    }
+
+    assertThat(wrong.stream().map(CompletableFuture::join).filter(one -> one != null).toList())
+        .isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "alice@USERS.TEST, HTTP/other.apps.test, SERVICE, APX-627", // names another account
+    "alice@USERS.TEST, HTTP/other.apps.test@APPS.TEST, SERVICE, APX-627",
+    "alice@USERS.TEST, HTTP/ghost.apps.test, SERVICE, APX-628",
+    "sensitive@USERS.TEST, HTTP/app.apps.test, USER, APX-625",
+    "nobody@USERS.TEST, HTTP/app.apps.test, USER, APX-623",
+    "bob@APPS.TEST, HTTP/app.apps.test, USER, APX-634",
+    "alice@CORP.TEST, HTTP/app.apps.test, USER, APX-623" // no trust
+  })
+  void doctor_namesTheStepThatFails(
+      String user, String service, Check step, String code, Domain domain) {
+    List<Finding> findings =
+        KerberosDoctor.builder(Domain.USERS_ACCOUNT, domain.keytab("users"), user, service)
+            .origin(URI.create(domain.urlElsewhere()))
+            .build()
+            .examine();
+
+    Finding last = findings.get(findings.size() - 1);
+    assertThat(last.check()).as(last.text()).isEqualTo(step);
+    assertThat(last.code().code()).as(last.text()).isEqualTo(code);
+  }
+
+  private SignOnChain chain(String origin, KerberosDelegation delegation, Domain domain)
+      throws Exception {
+    return opened(new SignOnChain(directory))
+        .start(
+            origin,
+            opened(KerberosSignOn.builder(Domain.USERS_ACCOUNT, domain.keytab("users")).build()),
+            Map.of(),
+            application -> application.kerberosSignOn(delegation.fromClaim("name")));
+  }
+
+  private <T extends AutoCloseable> T opened(T part) {
+    running.push(part);
+    return part;
+  }
+}
