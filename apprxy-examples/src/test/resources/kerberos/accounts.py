@@ -5,8 +5,6 @@ import sys
 import ldb
 import samba.dckeytab  # gives Net its export_keytab
 from samba.auth import system_session
-from samba.dcerpc import security
-from samba.ndr import ndr_pack
 from samba.net import Net
 from samba.credentials import Credentials
 from samba.param import LoadParm
@@ -56,7 +54,8 @@ samdb.transaction_start()
 user("alice")
 user("sensitive", NOT_DELEGATED)
 user("disabled", DISABLED)
-user("expired", pwdLastSet="0")  # must set a new password
+user("mustchange", pwdLastSet="0")  # a new password
+user("expired", accountExpires="1")
 for number in range(200):
     user("user%03d" % number)
 
@@ -65,7 +64,6 @@ service("svc-app", APP)
 service("svc-java", "HTTP/java.corp.test")
 service("svc-other", "HTTP/other.corp.test")
 service("svc-rc4", "HTTP/rc4.corp.test", encryption=RC4)
-service("svc-resource", "HTTP/resource.corp.test")
 service(
     "svc-apprxy",
     "HTTP/apprxy.corp.test",
@@ -74,20 +72,18 @@ service(
 )
 service("svc-noproto", "HTTP/noproto.corp.test", delegates_to=[APP])
 service("svc-nospn", None, TRUSTED_TO_AUTH, [APP])
-service("svc-rbcd", "HTTP/rbcd.corp.test")
+for name in ("stale", "gone", "soon"):
+    service("svc-" + name, "HTTP/%s.corp.test" % name, TRUSTED_TO_AUTH, [APP])
 service("svc-off", "HTTP/off.corp.test", TRUSTED_TO_AUTH | DISABLED, [APP])
 
-# Resource-based: the resource says who may delegate to it.
-sid = security.dom_sid(samdb.schema_format_value("objectSID", samdb.search(
-    dn("svc-rbcd"), ldb.SCOPE_BASE, attrs=["objectSid"])[0]["objectSid"][0]).decode())
-descriptor = security.descriptor.from_sddl("O:BAD:(A;;CR;;;%s)" % sid, security.dom_sid(samdb.get_domain_sid()))
-change("svc-resource", msDS_AllowedToActOnBehalfOfOtherIdentity=ndr_pack(descriptor))
 samdb.transaction_commit()
 
 net = Net(Credentials(), lp)
-for name in ("svc-apprxy", "svc-noproto", "svc-nospn", "svc-rbcd", "svc-off"):
+for name in ("svc-apprxy", "svc-noproto", "svc-nospn", "svc-off", "svc-stale", "svc-gone", "svc-soon"):
     net.export_keytab(keytab="%s/keytabs/%s.keytab" % (home, name), principal=name)
 for name, principal in (("app", APP), ("java", "HTTP/java.corp.test")):
     net.export_keytab(keytab="%s/keytabs/%s.keytab" % (home, name), principal=principal)
+samdb.setpassword("(sAMAccountName=svc-stale)", "Other-" + PASSWORD)
+samdb.deleteuser("svc-gone")
 for name in os.listdir(home + "/keytabs"):
     os.chmod("%s/keytabs/%s" % (home, name), 0o600)

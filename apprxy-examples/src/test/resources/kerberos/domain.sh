@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A throw-away Active Directory domain for tests, CORP.TEST, and beside it the two realms of realms.sh:
-# domain.sh DIRECTORY KDC-PORT KPASSWD-PORT HTTPD-PORT USERS-KDC-PORT APPS-KDC-PORT APPS-HTTPD-PORT
+# domain.sh DIRECTORY KDC-PORT KPASSWD-PORT HTTPD-PORT USERS-KDC-PORT APPS-KDC-PORT APPS-HTTPD-PORT SILENT-PORT
 # Everything lies in the directory, and listens on 127.0.0.1. Ends when its standard input does, and takes all with it.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-home="$1" kdc="$2" kpasswd="$3" httpd="$4" users="$5" apps="$6" apps_httpd="$7"
+home="$1" kdc="$2" kpasswd="$3" httpd="$4" users="$5" apps="$6" apps_httpd="$7" silent="$8"
 mkdir -p "$home/keytabs" "$home/run"
 export KRB5_CONFIG="$home/krb5.conf"
 
@@ -25,6 +25,7 @@ cat >"$KRB5_CONFIG" <<KRB
 [realms]
   CORP.TEST = {
     kdc = 127.0.0.1:1
+    kdc = 127.0.0.1:$silent
     kdc = 127.0.0.1:$kdc
   }
   USERS.TEST = {

@@ -303,6 +303,11 @@ public enum ErrorCode {
       403,
       "Your account is of another domain than those who may be signed on to the application.",
       "The operator should use a service account of the users' own domain, which the application's account lets delegate (resource-based)."),
+  KERBEROS_NOT_FORWARDABLE(
+      "APX-635",
+      502,
+      "You could not be signed on to the application.",
+      "The operator should write forwardable = true into [libdefaults] of krb5.conf, and see that the service account is neither sensitive nor protected."),
 
   CERTIFICATE_REQUIRED(
       "APX-701",

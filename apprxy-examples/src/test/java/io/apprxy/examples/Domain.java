@@ -3,6 +3,8 @@ package io.apprxy.examples;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,7 +38,10 @@ final class Domain implements AutoCloseable {
   private final int httpd;
   private final int appsHttpd;
 
-  private Domain(Path home, Process process, int httpd, int appsHttpd) {
+  private final ServerSocket silent;
+
+  private Domain(Path home, Process process, int httpd, int appsHttpd, ServerSocket silent) {
+    this.silent = silent;
     this.home = home;
     this.process = process;
     this.httpd = httpd;
@@ -78,6 +83,8 @@ final class Domain implements AutoCloseable {
           Files.copy(source, home.resolve(script), StandardCopyOption.REPLACE_EXISTING);
         }
       }
+      // It takes connections, as far as the kernel does, and says nothing.
+      ServerSocket silent = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
       int httpd = DemoSetup.portOrFree(0);
       int appsHttpd = DemoSetup.portOrFree(0);
       Path log = home.resolve("log");
@@ -91,7 +98,8 @@ final class Domain implements AutoCloseable {
                   String.valueOf(httpd),
                   String.valueOf(DemoSetup.portOrFree(0)),
                   String.valueOf(DemoSetup.portOrFree(0)),
-                  String.valueOf(appsHttpd))
+                  String.valueOf(appsHttpd),
+                  String.valueOf(silent.getLocalPort()))
               .redirectError(log.toFile())
               .start();
       BufferedReader out = process.inputReader(StandardCharsets.UTF_8);
@@ -102,7 +110,7 @@ final class Domain implements AutoCloseable {
       if (line == null) {
         throw new IOException("the domain did not start:\n" + Files.readString(log));
       }
-      Domain domain = new Domain(home, process, httpd, appsHttpd);
+      Domain domain = new Domain(home, process, httpd, appsHttpd, silent);
       Runtime.getRuntime().addShutdownHook(new Thread(domain::close, "stop the domain"));
       System.setProperty("java.security.krb5.conf", home.resolve("krb5.conf").toString());
       return domain;
@@ -158,10 +166,18 @@ final class Domain implements AutoCloseable {
     }
   }
 
+  void disables(String account) throws IOException, InterruptedException {
+    run("samba-tool user disable " + account + " --configfile=\"$1/etc/smb.conf\"");
+  }
+
   /** The account of httpd gets another password, and httpd the key of it. */
   void changesTheKeyOfTheApplication() throws IOException, InterruptedException {
+    run(CHANGE_KEY);
+  }
+
+  private void run(String script) throws IOException, InterruptedException {
     Process change =
-        new ProcessBuilder("bash", "-c", CHANGE_KEY, "change", home.toString())
+        new ProcessBuilder("bash", "-c", script, "change", home.toString())
             .redirectErrorStream(true)
             .redirectOutput(home.resolve("change.log").toFile())
             .start();
@@ -183,7 +199,7 @@ final class Domain implements AutoCloseable {
 
   @Override
   public void close() {
-    try {
+    try (silent) {
       process.getOutputStream().close(); // by which it ends
       if (!process.waitFor(20, TimeUnit.SECONDS)) {
         process.descendants().forEach(ProcessHandle::destroyForcibly);

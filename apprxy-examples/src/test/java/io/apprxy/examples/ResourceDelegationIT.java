@@ -10,6 +10,7 @@ import io.apprxy.auth.sso.KerberosDoctor.Finding;
 import io.apprxy.auth.sso.KerberosSignOn;
 import java.net.URI;
 import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -88,6 +89,47 @@ class ResourceDelegationIT {
     assertThat(domain.ticketsOfRealms()).isEqualTo(tickets);
   }
 
+  @Test
+  void manyRequestsAtOnce_askOnce(Domain domain) throws Exception {
+    SignOnChain chain =
+        chain(domain.urlElsewhere(), KerberosDelegation.to(Domain.ELSEWHERE), domain);
+    long before = domain.ticketsOfRealms();
+    assertThat(chain.get("/", "alice@users.test").statusCode()).isEqualTo(200);
+    long ofOne = domain.ticketsOfRealms() - before;
+
+    List<CompletableFuture<Integer>> statuses = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      statuses.add(
+          chain
+              .http
+              .sendAsync(request(chain, "user001@users.test"), BodyHandlers.discarding())
+              .thenApply(HttpResponse::statusCode));
+    }
+
+    assertThat(statuses.stream().map(CompletableFuture::join)).containsOnly(200);
+    assertThat(domain.ticketsOfRealms() - before - ofOne).isEqualTo(ofOne);
+  }
+
+  @Test
+  void ticketsOfMoreUsersThanMayBeKept_areAskedForAnew(Domain domain) throws Exception {
+    KerberosSignOn one =
+        opened(
+            KerberosSignOn.builder(Domain.USERS_ACCOUNT, domain.keytab("users"))
+                .maxUsers(1)
+                .build());
+    SignOnChain chain = chain(domain.urlElsewhere(), KerberosDelegation.to(Domain.ELSEWHERE), one);
+    for (String user : List.of("user001@users.test", "user002@users.test")) {
+      assertThat(chain.get("/", user).statusCode()).isEqualTo(200);
+    }
+    long before = domain.ticketsOfRealms();
+
+    for (String user : List.of("user001@users.test", "user002@users.test")) {
+      assertThat(chain.get("/", user).statusCode()).isEqualTo(200);
+    }
+
+    assertThat(domain.ticketsOfRealms()).isGreaterThan(before);
+  }
+
   /** The JDK keeps referrals of its own, for all users of a JVM. */
   @Test
   void users_seeTheirOwnNamesOnly(Domain domain) throws Exception {
@@ -96,15 +138,10 @@ class ResourceDelegationIT {
     List<CompletableFuture<String>> wrong = new ArrayList<>();
     for (int i = 0; i < 400; i++) {
       String user = "user%03d".formatted(i % 20);
-      HttpRequest request =
-          HttpRequest.newBuilder(chain.url)
-              .timeout(Duration.ofSeconds(60))
-              .header(SignOnChain.USER, user + "@users.test")
-              .build();
       wrong.add(
           chain
               .http
-              .sendAsync(request, BodyHandlers.ofString())
+              .sendAsync(request(chain, user + "@users.test"), BodyHandlers.ofString())
               .thenApply(
                   page ->
                       page.body().strip().equals("REMOTE_USER=" + user + "@USERS.TEST")
@@ -121,6 +158,7 @@ class ResourceDelegationIT {
     "alice@USERS.TEST, HTTP/other.apps.test, SERVICE, APX-627", // names another account
     "alice@USERS.TEST, HTTP/other.apps.test@APPS.TEST, SERVICE, APX-627",
     "alice@USERS.TEST, HTTP/ghost.apps.test, SERVICE, APX-628",
+    "alice@USERS.TEST, HTTP/app.apps.test@NOWHERE.TEST, SERVICE, APX-628",
     "sensitive@USERS.TEST, HTTP/app.apps.test, USER, APX-625",
     "nobody@USERS.TEST, HTTP/app.apps.test, USER, APX-623",
     "bob@APPS.TEST, HTTP/app.apps.test, USER, APX-634",
@@ -139,12 +177,27 @@ class ResourceDelegationIT {
     assertThat(last.code().code()).as(last.text()).isEqualTo(code);
   }
 
+  private static HttpRequest request(SignOnChain chain, String user) {
+    return HttpRequest.newBuilder(chain.url)
+        .timeout(Duration.ofSeconds(60))
+        .header(SignOnChain.USER, user)
+        .build();
+  }
+
   private SignOnChain chain(String origin, KerberosDelegation delegation, Domain domain)
+      throws Exception {
+    return chain(
+        origin,
+        delegation,
+        opened(KerberosSignOn.builder(Domain.USERS_ACCOUNT, domain.keytab("users")).build()));
+  }
+
+  private SignOnChain chain(String origin, KerberosDelegation delegation, KerberosSignOn kerberos)
       throws Exception {
     return opened(new SignOnChain(directory))
         .start(
             origin,
-            opened(KerberosSignOn.builder(Domain.USERS_ACCOUNT, domain.keytab("users")).build()),
+            kerberos,
             Map.of(),
             application -> application.kerberosSignOn(delegation.fromClaim("name")));
   }

@@ -193,7 +193,7 @@ final class OriginTokens {
     }
   }
 
-  /** Of those whose sessions have ended. */
+  /** Of those whose sessions have ended; and those under way, of which that is not known. */
   void forget(Predicate<Identity> ended) {
     known
         .asMap()
@@ -201,7 +201,7 @@ final class OriginTokens {
         .removeIf(
             token -> {
               Known there = token.getNow(null);
-              return there != null && ended.test(there.identity());
+              return there == null || ended.test(there.identity());
             });
   }
 }

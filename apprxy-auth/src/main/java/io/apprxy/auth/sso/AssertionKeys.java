@@ -156,10 +156,14 @@ public final class AssertionKeys {
    * Makes a new key, which signs after it was {@link #ANNOUNCED}.
    *
    * @throws IllegalStateException if the one before does not sign yet
-   * @throws UncheckedIOException if the file cannot be written: then nothing has changed
+   * @throws UncheckedIOException if the file cannot be read or written: then nothing has changed
    */
   public synchronized void rotate() {
-    reload();
+    try {
+      readAgain(); // or it would bring back what another gateway has replaced
+    } catch (IOException e) {
+      throw new UncheckedIOException("the keys of assertions cannot be read in " + file, e);
+    }
     Instant now = clock.instant();
     List<Key> keys = new ArrayList<>(ring.keys());
     keys.removeIf(key -> !key.isPublished(now));
@@ -233,15 +237,16 @@ public final class AssertionKeys {
 
   /** Takes what another gateway wrote; keeps what is known if that cannot be read. */
   synchronized void reload() {
-    if (file == null) {
-      return;
-    }
     try {
-      if (!Files.getLastModifiedTime(file).equals(ring.read())) {
-        ring = read(file);
-      }
+      readAgain();
     } catch (IOException e) {
       LOG.warn("the keys of assertions cannot be read again; those that are known are used on", e);
+    }
+  }
+
+  private void readAgain() throws IOException {
+    if (file != null && !Files.getLastModifiedTime(file).equals(ring.read())) {
+      ring = read(file);
     }
   }
 

@@ -1,7 +1,6 @@
 package io.apprxy.auth.sso;
 
 import com.github.benmanes.caffeine.cache.AsyncCache;
-import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.Application;
 import io.apprxy.BasicAuthentication;
@@ -28,20 +27,17 @@ import java.util.concurrent.TimeUnit;
  *
  * <p>What the store says counts for 30 seconds. An origin that refuses a password has the request
  * end with {@link ErrorCode#ORIGIN_REFUSED_SIGN_ON}, and the next one ask the store anew; the same
- * is not tried again for 5 minutes, since that is how accounts are locked. Thread-safe; never
- * blocks.
+ * is not tried again for 5 minutes, since that is how accounts are locked. An account that has
+ * worked is given more: the third refusal in a row bars the user who drew it, and one each of two
+ * users bars all, since origins refuse single pages in this way, too. Thread-safe; never blocks.
  */
 public final class BasicSignOn implements SignOn {
   private static final Duration AGE = Duration.ofSeconds(30);
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
   private static final int MAX_KNOWN = 10_000;
 
-  /** So long a password that was refused is not tried again. */
-  private static final Duration REFUSED = Duration.ofMinutes(5);
-
   private final SecretStore store;
-  private final Cache<SecretStore.Key, Account> refused =
-      Caffeine.newBuilder().maximumSize(MAX_KNOWN).expireAfterWrite(REFUSED).build();
+  private final AccountStandings standings = new AccountStandings(MAX_KNOWN);
   private final AsyncCache<SecretStore.Key, Optional<Account>> accounts =
       Caffeine.newBuilder().maximumSize(MAX_KNOWN).expireAfterWrite(AGE).buildAsync();
 
@@ -60,12 +56,12 @@ public final class BasicSignOn implements SignOn {
         new SecretStore.Key(application.id(), user == null ? null : identity.issuer(), user);
     CompletableFuture<Optional<Account>> account = accounts.get(key, (next, pool) -> ask(next));
     if (account.isDone() && !account.isCompletedExceptionally()) {
-      return begin(request, key, account);
+      return begin(request, identity, key, account);
     }
     return Verdict.later(
         account
             .exceptionally(BasicSignOn::unavailable)
-            .thenApply(found -> begin(request, key, account)));
+            .thenApply(found -> begin(request, identity, key, account)));
   }
 
   private CompletableFuture<Optional<Account>> ask(SecretStore.Key key) {
@@ -86,7 +82,10 @@ public final class BasicSignOn implements SignOn {
   }
 
   private Verdict begin(
-      OriginRequest request, SecretStore.Key key, CompletableFuture<Optional<Account>> account) {
+      OriginRequest request,
+      Identity identity,
+      SecretStore.Key key,
+      CompletableFuture<Optional<Account>> account) {
     Account found =
         account
             .join()
@@ -94,25 +93,29 @@ public final class BasicSignOn implements SignOn {
                 () ->
                     new GatewayException(
                         ErrorCode.NO_ACCOUNT, "the store of secrets has no account for " + key));
-    if (found.equals(refused.getIfPresent(key))) {
+    if (standings.isBarred(key, found, identity)) {
       accounts.asMap().remove(key, account); // the store may know another by now
       throw refused(key);
     }
     byte[] credentials = (found.name() + ":" + found.password()).getBytes(StandardCharsets.UTF_8);
     request.set("Authorization", "Basic " + Base64.getEncoder().encodeToString(credentials));
-    request.onAnswer(answer -> isRefused(answer, key, found, account));
+    request.onAnswer(answer -> isRefused(answer, identity, key, found, account));
     return Verdict.proceed();
   }
 
   private boolean isRefused(
       OriginAnswer answer,
+      Identity identity,
       SecretStore.Key key,
       Account sent,
       CompletableFuture<Optional<Account>> account) {
     if (answer.status() == 401 && offersBasic(answer)) {
-      refused.put(key, sent);
+      standings.refused(key, sent, identity);
       accounts.asMap().remove(key, account);
       throw refused(key);
+    }
+    if (answer.status() < 400) {
+      standings.accepted(key, sent);
     }
     return false;
   }

@@ -2,6 +2,8 @@ package io.apprxy.auth.sso;
 
 import com.sun.security.jgss.ExtendedGSSCredential;
 import io.apprxy.Application.TokenForm;
+import io.apprxy.ErrorCode;
+import io.apprxy.GatewayException;
 import io.apprxy.Identity;
 import io.apprxy.auth.sso.KerberosFailure.Step;
 import io.apprxy.auth.sso.ServiceAccount.Login;
@@ -55,7 +57,7 @@ final class DelegatedUser {
    *     ticket again
    * @param until it is used
    */
-  private record Ticket(String server, Instant until) {}
+  record Ticket(String server, Instant until) {}
 
   private DelegatedUser(
       String name, Identity identity, Login login, Subject subject, GSSCredential user) {
@@ -121,23 +123,23 @@ final class DelegatedUser {
     return login.until();
   }
 
-  /** Whether a token for a service needs no domain controller, and so does not block. */
-  boolean hasTicket(String service, Instant now) {
+  /** A token for one request, of a ticket that is there; null if there is none. Never blocks. */
+  @Nullable Negotiation negotiateAtOnce(String service, TokenForm form, Instant now)
+      throws PrivilegedActionException {
     CompletableFuture<Ticket> ticket = tickets.get(service);
-    return ticket != null && !isOver(ticket, now) && ticket.isDone();
+    return ticket == null || !ticket.isDone() || isOver(ticket, now)
+        ? null
+        : negotiate(ticket.join().server(), form);
   }
 
   /** Gets the ticket for a service: once, whoever waits for it. */
-  CompletableFuture<DelegatedUser> withTicket(
-      String service, Instant now, Executor workers, Kdc kdc) {
+  CompletableFuture<Ticket> ticket(String service, Instant now, Executor workers, Kdc kdc) {
     CompletableFuture<Ticket> known = tickets.get(service);
     if (known != null && isOver(known, now)) {
       tickets.remove(service, known);
     }
-    return tickets
-        .computeIfAbsent(
-            service, name -> CompletableFuture.supplyAsync(() -> fetch(name, kdc), workers))
-        .thenApply(ticket -> this);
+    return tickets.computeIfAbsent(
+        service, name -> CompletableFuture.supplyAsync(() -> fetch(name, kdc), workers));
   }
 
   private static boolean isOver(CompletableFuture<Ticket> ticket, Instant now) {
@@ -145,9 +147,13 @@ final class DelegatedUser {
         && (ticket.isCompletedExceptionally() || !now.isBefore(ticket.join().until()));
   }
 
-  /** Not used at all if the JDK has not kept it. */
-  private Ticket fetch(String service, Kdc kdc) {
-    kdc.ask(Step.TICKET, () -> negotiate(service, TokenForm.KERBEROS)).end();
+  /**
+   * Not used at all if the JDK has not kept it. Blocks.
+   *
+   * @throws GatewayException if there is none
+   */
+  Ticket fetch(String service, Kdc kdc) {
+    kdc.ask(Step.TICKET, () -> negotiate(login.inRealm(service), TokenForm.KERBEROS)).end();
     synchronized (subject.getPrivateCredentials()) {
       return subject.getPrivateCredentials(KerberosTicket.class).stream()
           .filter(ticket -> !ticket.isDestroyed() && isFor(service, ticket.getServer().getName()))
@@ -156,8 +162,18 @@ final class DelegatedUser {
                   new Ticket(
                       ticket.getServer().getName(), ticket.getEndTime().toInstant().minus(EARLY)))
           .max(Comparator.comparing(Ticket::until))
-          .orElse(new Ticket(login.inRealm(service), Instant.MIN));
+          .orElseGet(() -> unkept(service));
     }
+  }
+
+  /** The JDK asks the account's realm for a name, whatever realm was named with it. */
+  private Ticket unkept(String service) {
+    if (service.indexOf('@') >= 0) {
+      throw new GatewayException(
+          ErrorCode.KERBEROS_SERVICE_UNKNOWN,
+          "the ticket is for a service of that name in another realm than " + service);
+    }
+    return new Ticket(login.inRealm(service), Instant.MIN);
   }
 
   private static boolean isFor(String service, String server) {
@@ -165,19 +181,15 @@ final class DelegatedUser {
   }
 
   /**
-   * A token for one request. Blocks, for S4U2Proxy (MS-SFU §3.1.5.2.1), unless there is a ticket
-   * for the service.
+   * A token for one request. Blocks, for S4U2Proxy (MS-SFU §3.1.5.2.1), where the JDK has not kept
+   * the ticket.
    */
-  Negotiation negotiate(String service, TokenForm form) throws PrivilegedActionException {
-    return negotiate(
-        subject, server(service), form == TokenForm.SPNEGO ? SPNEGO : KRB5, credential);
+  Negotiation negotiate(Ticket ticket, TokenForm form) throws PrivilegedActionException {
+    return negotiate(ticket.server(), form);
   }
 
-  private String server(String service) {
-    CompletableFuture<Ticket> known = tickets.get(service);
-    return known != null && known.isDone() && !known.isCompletedExceptionally()
-        ? known.join().server()
-        : login.inRealm(service);
+  private Negotiation negotiate(String server, TokenForm form) throws PrivilegedActionException {
+    return negotiate(subject, server, form == TokenForm.SPNEGO ? SPNEGO : KRB5, credential);
   }
 
   private static Negotiation negotiate(

@@ -13,7 +13,6 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
-import java.security.PrivilegedActionException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -141,10 +140,17 @@ public final class KerberosDoctor {
       } catch (CompletionException e) {
         // the reason is found out with the ticket
       }
-      DelegatedUser known = signOn.withTicket(delegated, service).join();
+      Negotiation negotiation =
+          signOn
+              .inTime(
+                  signOn.withTicket(
+                      delegated,
+                      service,
+                      (known, ticket) -> known.negotiate(ticket, TokenForm.SPNEGO)))
+              .join();
       well(Check.SERVICE, "there is a ticket of " + user + " for " + service);
       if (origin != null) {
-        origin(known, origin);
+        origin(negotiation, origin);
       }
     } catch (CompletionException e) {
       failed(check, e);
@@ -189,14 +195,13 @@ public final class KerberosDoctor {
   }
 
   /** First as a stranger, then as the user. */
-  private void origin(DelegatedUser known, URI at) {
+  private void origin(Negotiation negotiation, URI at) {
     try {
       HttpClient client = client();
       HttpResponse<Void> stranger = get(client, at, null);
       boolean asks =
           stranger.statusCode() == 401
               && !Negotiation.offers(stranger.headers().allValues(CHALLENGE)).isEmpty();
-      Negotiation negotiation = known.negotiate(service, TokenForm.SPNEGO);
       HttpResponse<Void> answer = get(client, at, negotiation.credentials());
       if (answer.statusCode() == 401) {
         ill(Check.ORIGIN, ErrorCode.ORIGIN_REFUSED_SIGN_ON, at + " answers 401 to the ticket");
@@ -229,8 +234,6 @@ public final class KerberosDoctor {
       ill(Check.ORIGIN, e.code(), String.valueOf(e.getMessage()));
     } catch (IOException e) {
       ill(Check.ORIGIN, ErrorCode.ORIGIN_UNREACHABLE, at + " cannot be reached: " + e);
-    } catch (PrivilegedActionException e) {
-      failed(Check.SERVICE, e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       ill(Check.ORIGIN, ErrorCode.ORIGIN_TIMEOUT, "interrupted");

@@ -83,6 +83,9 @@ final class KerberosFailure {
     if (isOfNetwork(reason) || text.contains("Connection refused") || text.contains("timed out")) {
       return ErrorCode.KDC_UNREACHABLE;
     }
+    if (text.contains(ServiceAccount.NOT_FORWARDABLE)) {
+      return ErrorCode.KERBEROS_NOT_FORWARDABLE;
+    }
     int code = code(text);
     if (code == 37) {
       return ErrorCode.KERBEROS_CLOCK_SKEW;
@@ -109,7 +112,7 @@ final class KerberosFailure {
 
   private static @Nullable ErrorCode ofLogin(int code, String text) {
     return switch (code) {
-      case 6, 12, 18, 23, 24 -> ErrorCode.KERBEROS_KEYTAB;
+      case 1, 6, 12, 18, 23, 24 -> ErrorCode.KERBEROS_KEYTAB;
       default -> text.contains("Unable to obtain password") ? ErrorCode.KERBEROS_KEYTAB : null;
     };
   }
@@ -117,7 +120,7 @@ final class KerberosFailure {
   private static @Nullable ErrorCode ofImpersonation(int code, String text) {
     return switch (code) {
       case 6, 63, 68 -> ErrorCode.KERBEROS_USER_UNKNOWN;
-      case 12, 18, 23 -> ErrorCode.KERBEROS_USER_DISABLED;
+      case 1, 12, 18, 23 -> ErrorCode.KERBEROS_USER_DISABLED;
       case 13 -> ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION;
       default ->
           text.contains("S4U2self ticket must be FORWARDABLE")
@@ -129,7 +132,7 @@ final class KerberosFailure {
   private static @Nullable ErrorCode ofTicket(int code) {
     return switch (code) {
       case 6, 7 -> ErrorCode.KERBEROS_SERVICE_UNKNOWN;
-      case 12, 18, 23 -> ErrorCode.KERBEROS_USER_DISABLED;
+      case 1, 12, 18, 23 -> ErrorCode.KERBEROS_USER_DISABLED;
       case 13 -> ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE;
       default -> null;
     };

@@ -12,15 +12,19 @@ import io.apprxy.OriginRequest;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.apprxy.auth.session.WorkerThreads;
+import io.apprxy.auth.sso.DelegatedUser.Ticket;
 import io.apprxy.auth.sso.KerberosFailure.Step;
+import io.apprxy.auth.sso.ServiceAccount.Login;
 import java.nio.file.Path;
 import java.security.PrivilegedActionException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.RejectedExecutionException;
@@ -54,8 +58,17 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private static final String CHALLENGE = "WWW-Authenticate";
   private static final int THREADS = 8;
   private static final int QUEUE = 1_000;
+  private static final int MAX_KDCS = 1_000;
   private static final Duration REFUSAL_AGE = Duration.ofSeconds(10);
   private static final Duration RENEWAL_AGE = Duration.ofSeconds(30);
+
+  /** Those that may be the account's own. */
+  private static final Set<ErrorCode> AMBIGUOUS =
+      EnumSet.of(
+          ErrorCode.KERBEROS_USER_DISABLED,
+          ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION,
+          ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE,
+          ErrorCode.KERBEROS_SERVICE_UNKNOWN);
 
   /** Whom the service account asks for a ticket of its own for. */
   private static final Identity NOBODY =
@@ -84,7 +97,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private KerberosSignOn(Builder settings) {
     this.timeout = settings.timeout;
     this.clock = settings.clock;
-    this.kdcs = Caffeine.newBuilder().maximumSize(100).executor(Runnable::run).build();
+    this.kdcs = Caffeine.newBuilder().maximumSize(MAX_KDCS).executor(Runnable::run).build();
     this.workers = WorkerThreads.start("apprxy-kerberos", THREADS, QUEUE);
     this.account =
         new ServiceAccount(
@@ -139,33 +152,65 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     }
     CompletableFuture<DelegatedUser> user = users.getIfPresent(key);
     DelegatedUser there = there(user);
-    if (user != null && there != null && there.hasTicket(service, clock.instant())) {
-      begin(request, key, user, negotiate(there, wanted, key, user));
-      return Verdict.proceed();
+    if (user != null && there != null) {
+      Negotiation negotiation = atOnce(there, wanted, key, user);
+      if (negotiation != null) {
+        begin(request, key, user, negotiation);
+        return Verdict.proceed();
+      }
     }
     kdcOf(key.name()).check();
+    kdcFor(service).check();
     CompletableFuture<DelegatedUser> asked = user(key, identity);
     return Verdict.later(
-        withTicket(asked, service)
-            .thenApplyAsync(known -> negotiate(known, wanted, key, asked), workers)
-            .whenComplete((token, failed) -> remember(failed, new Refused(key, service)))
+        inTime(
+                withTicket(
+                    asked, service, (known, ticket) -> known.negotiate(ticket, wanted.tokenForm())))
+            .whenComplete((token, failed) -> remember(failed, key, service, asked))
             .thenApply(
-                negotiation -> {
-                  begin(request, key, asked, negotiation);
+                next -> {
+                  begin(request, key, asked, next);
                   return Verdict.proceed();
                 }));
   }
 
-  private Kdc kdcOf(String principal) {
-    return kdcs.get(
-        principal.substring(principal.lastIndexOf('@') + 1), realm -> new Kdc(System::nanoTime));
+  private @Nullable Negotiation atOnce(
+      DelegatedUser there,
+      KerberosDelegation wanted,
+      Key key,
+      CompletableFuture<DelegatedUser> user) {
+    try {
+      return there.negotiateAtOnce(
+          wanted.servicePrincipalName(), wanted.tokenForm(), clock.instant());
+    } catch (PrivilegedActionException e) {
+      users.asMap().remove(key, user);
+      throw KerberosFailure.of(e, Step.TICKET);
+    }
   }
 
-  private void remember(@Nullable Throwable failed, Refused what) {
+  private Kdc kdcOf(String principal) {
+    return kdc(principal.substring(principal.lastIndexOf('@') + 1));
+  }
+
+  /**
+   * Whoever is asked for tickets for it: those of another realm, maybe, which only a ticket tells.
+   */
+  private Kdc kdcFor(String service) {
+    return kdc("for " + service);
+  }
+
+  private Kdc kdc(String name) {
+    return kdcs.get(name, unknown -> new Kdc(System::nanoTime));
+  }
+
+  /** Of a user for whom there is no ticket, all is asked for anew: theirs may have ended. */
+  private void remember(
+      @Nullable Throwable failed, Key key, String service, CompletableFuture<DelegatedUser> asked) {
     if (failed != null
         && cause(failed) instanceof GatewayException refusal
         && refusal.code() != ErrorCode.KDC_UNREACHABLE) {
-      refusals.put(what, refusal);
+      refusals.put(new Refused(key, service), refusal);
+      users.asMap().remove(key, asked);
     }
   }
 
@@ -183,20 +228,6 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
 
   private static @Nullable DelegatedUser there(@Nullable CompletableFuture<DelegatedUser> user) {
     return user != null && user.isDone() && !user.isCompletedExceptionally() ? user.join() : null;
-  }
-
-  /** Blocks if there is no ticket for the service. */
-  private Negotiation negotiate(
-      DelegatedUser known,
-      KerberosDelegation wanted,
-      Key key,
-      CompletableFuture<DelegatedUser> user) {
-    try {
-      return known.negotiate(wanted.servicePrincipalName(), wanted.tokenForm());
-    } catch (PrivilegedActionException e) {
-      users.asMap().remove(key, user);
-      throw KerberosFailure.of(e, Step.TICKET);
-    }
   }
 
   private void begin(
@@ -255,27 +286,45 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
             workers);
   }
 
-  /** The user with a ticket for a service, in time, or the reason why there is none. */
-  CompletableFuture<DelegatedUser> withTicket(
-      CompletableFuture<DelegatedUser> user, String service) {
+  /** What is done with a ticket; may block. */
+  interface Use<T> {
+    T of(DelegatedUser user, Ticket ticket) throws PrivilegedActionException;
+  }
+
+  /** What comes of the user's ticket for a service, or the reason why there is none. */
+  <T> CompletableFuture<T> withTicket(
+      CompletableFuture<DelegatedUser> user, String service, Use<T> use) {
     return user.thenCompose(
-            known -> known.withTicket(service, clock.instant(), workers, kdcOf(known.name())))
-        .exceptionallyCompose(failed -> explained(failed, service))
+            known ->
+                known
+                    .ticket(service, clock.instant(), workers, kdcFor(service))
+                    .thenApplyAsync(ticket -> use(known, ticket, use), workers))
+        .exceptionallyCompose(failed -> explained(failed, service));
+  }
+
+  private static <T> T use(DelegatedUser user, Ticket ticket, Use<T> use) {
+    try {
+      return use.of(user, ticket);
+    } catch (PrivilegedActionException e) {
+      throw KerberosFailure.of(e, Step.TICKET);
+    }
+  }
+
+  <T> CompletableFuture<T> inTime(CompletableFuture<T> future) {
+    return future
         .orTimeout(timeout.toMillis(), TimeUnit.MILLISECONDS)
-        .exceptionally(this::refused);
+        .exceptionallyCompose(failed -> CompletableFuture.failedFuture(refused(failed)));
   }
 
   /**
-   * Domain controllers say the same of a user who must not be delegated and of an account that may
-   * not delegate, and the JDK the same of a service in another domain that lets nobody delegate and
-   * of one that is not there. Which it is shows in what the account may do in its own name.
+   * Domain controllers say the same of a user who is disabled, or must not be delegated, as of an
+   * account that is or must not; and the JDK the same of a service of another domain that lets
+   * nobody delegate as of one that is not there. Which it is shows in what the account may do for
+   * itself.
    */
-  private CompletableFuture<DelegatedUser> explained(Throwable failed, String service) {
+  private <T> CompletableFuture<T> explained(Throwable failed, String service) {
     Throwable cause = cause(failed);
-    if (!(cause instanceof GatewayException known)
-        || (known.code() != ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION
-            && known.code() != ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE
-            && known.code() != ErrorCode.KERBEROS_SERVICE_UNKNOWN)) {
+    if (!(cause instanceof GatewayException known) || !AMBIGUOUS.contains(known.code())) {
       return CompletableFuture.failedFuture(failed);
     }
     return account
@@ -284,50 +333,56 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
         .thenCompose(CompletableFuture::failedFuture);
   }
 
-  private GatewayException explained(
-      ServiceAccount.Login login, String service, GatewayException known) {
-    if (known.code() != ErrorCode.KERBEROS_SERVICE_UNKNOWN) {
-      return ofItself(login, service, known);
+  private GatewayException explained(Login login, String service, GatewayException known) {
+    DelegatedUser itself;
+    try {
+      itself =
+          kdcOf(account.principal())
+              .ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, account.principal(), NOBODY));
+    } catch (GatewayException ofAccount) {
+      return switch (ofAccount.code()) {
+        case KERBEROS_USER_DISABLED ->
+            new GatewayException(
+                ErrorCode.KERBEROS_KEYTAB, "the service account is disabled, or expired", known);
+        case KERBEROS_NO_PROTOCOL_TRANSITION, KDC_UNREACHABLE -> ofAccount;
+        default -> known;
+      };
+    }
+    if (known.code() == ErrorCode.KERBEROS_USER_DISABLED) {
+      return known;
     }
     try {
-      kdcOf(account.principal())
-          .ask(Step.TICKET, () -> DelegatedUser.ofAccount(login, service))
-          .end();
+      itself.fetch(service, kdcFor(service));
+    } catch (GatewayException ofAccount) {
+      return ofAccount.code() == ErrorCode.KERBEROS_SERVICE_UNKNOWN
+          ? unknown(login, service, ofAccount)
+          : ofAccount;
+    }
+    return new GatewayException(
+        ErrorCode.KERBEROS_USER_NOT_DELEGATED, "the user must not be delegated", known);
+  }
+
+  private GatewayException unknown(Login login, String service, GatewayException known) {
+    try {
+      kdcFor(service).ask(Step.TICKET, () -> DelegatedUser.ofAccount(login, service)).end();
+      return new GatewayException(
+          ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE,
+          "the application's domain knows it, but has no ticket of a user for it",
+          known);
     } catch (GatewayException ofAccount) {
       return known;
     }
-    return ofItself(
-        login,
-        service,
-        new GatewayException(
-            ErrorCode.KERBEROS_NOT_ALLOWED_TO_DELEGATE,
-            "the application's domain knows it, but has no ticket of a user for it",
-            known));
   }
 
-  private GatewayException ofItself(
-      ServiceAccount.Login login, String service, GatewayException known) {
-    try {
-      Kdc kdc = kdcOf(account.principal());
-      DelegatedUser itself =
-          kdc.ask(Step.IMPERSONATION, () -> DelegatedUser.of(login, account.principal(), NOBODY));
-      kdc.ask(Step.TICKET, () -> itself.negotiate(service, Application.TokenForm.KERBEROS)).end();
-      return new GatewayException(
-          ErrorCode.KERBEROS_USER_NOT_DELEGATED, "the user must not be delegated", known);
-    } catch (GatewayException ofAccount) {
-      return ofAccount.code() == ErrorCode.KERBEROS_NO_PROTOCOL_TRANSITION ? ofAccount : known;
-    }
-  }
-
-  private DelegatedUser refused(Throwable failed) {
+  private Throwable refused(Throwable failed) {
     Throwable cause = cause(failed);
     if (cause instanceof TimeoutException) {
-      throw new GatewayException(ErrorCode.KDC_UNREACHABLE, "no ticket within " + timeout, cause);
+      return new GatewayException(ErrorCode.KDC_UNREACHABLE, "no ticket within " + timeout, cause);
     }
     if (cause instanceof RejectedExecutionException) {
-      throw new GatewayException(ErrorCode.KDC_UNREACHABLE, "too many wait for tickets", cause);
+      return new GatewayException(ErrorCode.KDC_UNREACHABLE, "too many wait for tickets", cause);
     }
-    throw new CompletionException(cause);
+    return cause;
   }
 
   static Throwable cause(Throwable failed) {

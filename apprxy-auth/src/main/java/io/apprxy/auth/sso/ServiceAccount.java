@@ -30,6 +30,9 @@ final class ServiceAccount {
 
   private static final Duration REFUSED = Duration.ofSeconds(30);
 
+  /** Without it users' tickets would not be either, and the JDK wants them so. */
+  static final String NOT_FORWARDABLE = "the account's ticket is not forwardable";
+
   private final String principal;
   private final Path keytab;
   private final Executor workers;
@@ -118,6 +121,9 @@ final class ServiceAccount {
         failedAt = e.code() == ErrorCode.KDC_UNREACHABLE ? Instant.MIN : clock.instant();
       }
       next.completeExceptionally(e);
+    } catch (Error e) {
+      next.completeExceptionally(e); // else nobody would ever try again
+      throw e;
     }
   }
 
@@ -135,6 +141,9 @@ final class ServiceAccount {
         subject.getPrivateCredentials(KerberosTicket.class).stream()
             .findFirst()
             .orElseThrow(() -> new LoginException("the login brought no ticket"));
+    if (!ticket.isForwardable()) {
+      throw new LoginException(NOT_FORWARDABLE);
+    }
     Instant now = clock.instant();
     Duration life = Duration.between(now, ticket.getEndTime().toInstant());
     Instant half = now.plus(life.dividedBy(2));

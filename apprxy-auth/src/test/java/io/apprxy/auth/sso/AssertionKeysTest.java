@@ -140,6 +140,11 @@ class AssertionKeysTest {
     Files.setLastModifiedTime(file, FileTime.from(Instant.now().plusSeconds(5)));
     keys.reload();
     assertThat(signing(keys)).isEqualTo(known);
+
+    assertThatThrownBy(keys::rotate)
+        .as("what another gateway wrote may be lost")
+        .isInstanceOf(UncheckedIOException.class);
+    assertThat(Files.readString(file)).isEqualTo("broken");
   }
 
   private static String signing(AssertionKeys keys) {

@@ -359,6 +359,22 @@ class AssertionsTest {
   void rotatedKey_isFound_andTheOldOneStaysGood() {
     AssertionKeys keys = AssertionKeys.generate(Algorithm.ES256, clock);
     SignedAssertions signer = signer(keys);
+    keys.rotate();
+    clock.advance(AssertionKeys.ANNOUNCED.minusSeconds(1));
+    String old = signer.sign(identity("s1", Map.of()), wiki());
+    clock.advance(Duration.ofSeconds(1));
+    String anew = signer.sign(identity("s2", Map.of()), wiki());
+    AssertionVerifier verifier = verifier(); // which knew none of them
+
+    assertThat(verifier.verify(anew).sessionId()).isEqualTo("s2");
+    assertThat(verifier.verify(old).sessionId()).isEqualTo("s1");
+    assertThat(fetched).hasValue(1);
+  }
+
+  @Test
+  void replacedKey_isFound() {
+    AssertionKeys keys = AssertionKeys.generate(Algorithm.ES256, clock);
+    SignedAssertions signer = signer(keys);
     AssertionVerifier verifier = verifier();
     assertThat(verifier.verify(signer.sign(ALICE, wiki())).subject()).isEqualTo("a-1");
 

@@ -116,6 +116,66 @@ class BasicSignOnTest {
     assertThat(decoded(signOn(BasicAuthentication.shared(), alice()))).isEqualTo("svc:right");
   }
 
+  /** As Apache httpd answers to those who are known, and may not see a page. */
+  @Test
+  void pageThatIsRefusedToAnAccountThatWorks_barsNobodyElseFromIt() {
+    accounts.put(SecretStore.Key.shared("wiki"), new Account("svc", "right"));
+    answered(alice(), 200);
+    Identity mallory = user(ISSUER, "1", "mallory");
+    for (int i = 0; i < 3; i++) {
+      refused(mallory);
+    }
+
+    assertRefused(
+        () -> signOn(BasicAuthentication.shared(), mallory), ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+    for (int i = 0; i < 2; i++) {
+      answered(alice(), 200);
+      refused(alice());
+    }
+    answered(alice(), 200);
+  }
+
+  /** It was changed at the origin: two attempts are enough to know. */
+  @Test
+  void passwordThatWorksNoLonger_isNotSentForEverybodyInTurn() {
+    accounts.put(SecretStore.Key.shared("wiki"), new Account("svc", "former"));
+    answered(alice(), 200);
+    refused(alice());
+    refused(user(ISSUER, "1", "bob"));
+
+    for (Identity one : List.of(alice(), user(ISSUER, "2", "carol"))) {
+      assertRefused(
+          () -> signOn(BasicAuthentication.shared(), one), ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+    }
+  }
+
+  @Test
+  void accountThatWorks_isBarredAfterThreeInARow() {
+    BasicAuthentication own = BasicAuthentication.ofEachUser("preferred_username");
+    accounts.put(SecretStore.Key.of("wiki", ISSUER, "alice"), new Account("al", "former"));
+    assertThat(signOn(own, alice()).isRefused.test(new Answer(200, ""))).isFalse();
+    for (int i = 0; i < 3; i++) {
+      Request request = signOn(own, alice());
+      assertRefused(
+          () -> request.isRefused.test(new Answer(401, "Basic realm=x")),
+          ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+    }
+
+    assertRefused(() -> signOn(own, alice()), ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+  }
+
+  private void answered(Identity who, int status) {
+    Request request = signOn(BasicAuthentication.shared(), who);
+    assertThat(request.isRefused.test(new Answer(status, ""))).isFalse();
+  }
+
+  private void refused(Identity who) {
+    Request request = signOn(BasicAuthentication.shared(), who);
+    assertRefused(
+        () -> request.isRefused.test(new Answer(401, "Basic realm=x")),
+        ErrorCode.ORIGIN_REFUSED_SIGN_ON);
+  }
+
   @Test
   void otherAnswers_areTheClients() {
     accounts.put(SecretStore.Key.shared("wiki"), new Account("svc", "secret"));
@@ -190,9 +250,13 @@ class BasicSignOnTest {
   }
 
   private static Identity user(String issuer, String name) {
+    return user(issuer, "4711", name);
+  }
+
+  private static Identity user(String issuer, String subject, String name) {
     return new Identity(
         issuer,
-        "4711",
+        subject,
         "session",
         Instant.EPOCH,
         Map.of("preferred_username", name, "empty", "", "several", List.of("a", "b")));

@@ -30,6 +30,8 @@ class KerberosFailureTest {
         "Cannot locate KDC | KDC_UNREACHABLE",
         "Connection refused | KDC_UNREACHABLE",
         "Receive timed out | KDC_UNREACHABLE",
+        "Client's entry in database has expired (1) | KERBEROS_KEYTAB",
+        "the account's ticket is not forwardable | KERBEROS_NOT_FORWARDABLE",
         "something new (99) | SIGN_ON_FAILED"
       })
   void loginThatFails_hasACode(String text, ErrorCode code) {
