@@ -105,14 +105,18 @@ CONF
 KRB5RCACHENAME="dfl:" KRB5RCACHEDIR="$home/httpd/rcache" /usr/sbin/apache2 -f "$home/httpd/httpd.conf" -DFOREGROUND \
   >"$home/httpd/stdout.log" 2>&1 </dev/null &
 apache=$!
-KRB5_KDC_PROFILE="$home/realms/kdc.conf" krb5kdc -n -r USERS.TEST -r APPS.TEST \
-  >"$home/realms/stdout.log" 2>&1 </dev/null &
-mit=$!
-trap 'kill "$samba" "$apache" "$mit" 2>/dev/null || true; wait' EXIT
+export KRB5_KDC_PROFILE="$home/realms/kdc.conf"
+krb5kdc -n -r USERS.TEST >"$home/realms/users.log" 2>&1 </dev/null &
+mit_users=$!
+krb5kdc -n -r APPS.TEST >"$home/realms/apps.log" 2>&1 </dev/null &
+mit_apps=$!
+all="$samba $apache $mit_users $mit_apps"
+# shellcheck disable=SC2086,SC2064
+trap "kill $all 2>/dev/null || true; wait" EXIT
 
 for port in "$kdc" "$httpd" "$users" "$apps"; do
   until (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-    kill -0 "$samba" && kill -0 "$apache" && kill -0 "$mit" || exit 1
+    for pid in $all; do kill -0 "$pid" || exit 1; done
     sleep 0.1
   done
 done

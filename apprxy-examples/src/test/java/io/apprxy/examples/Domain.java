@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -142,24 +143,38 @@ final class Domain implements AutoCloseable {
 
   /** Nobody in the domain answers, until it {@link #goesOn}: who asks waits. */
   void falls() throws IOException, InterruptedException {
-    signal("-STOP");
+    signal("-STOP", "samba", "");
   }
 
   void goesOn() throws IOException, InterruptedException {
-    signal("-CONT");
+    signal("-CONT", "samba", "");
   }
 
-  private void signal(String name) throws IOException, InterruptedException {
+  /** The same of the KDC of APPS.TEST alone. */
+  void elsewhereFalls() throws IOException, InterruptedException {
+    signal("-STOP", "krb5kdc", "APPS.TEST");
+  }
+
+  void elsewhereGoesOn() throws IOException, InterruptedException {
+    signal("-CONT", "krb5kdc", "APPS.TEST");
+  }
+
+  private void signal(String name, String program, String argument)
+      throws IOException, InterruptedException {
     List<String> pids =
         process
             .descendants()
-            .filter(one -> one.info().command().orElse("").endsWith("/samba"))
+            .filter(one -> one.info().command().orElse("").endsWith("/" + program))
+            .filter(
+                one ->
+                    argument.isEmpty()
+                        || List.of(one.info().arguments().orElseThrow()).contains(argument))
             .map(one -> String.valueOf(one.pid()))
             .toList();
     if (pids.isEmpty()) {
-      throw new IllegalStateException("samba is not running");
+      throw new IllegalStateException(program + " is not running");
     }
-    List<String> command = new java.util.ArrayList<>(List.of("kill", name));
+    List<String> command = new ArrayList<>(List.of("kill", name));
     command.addAll(pids);
     if (new ProcessBuilder(command).inheritIO().start().waitFor() != 0) {
       throw new IOException("kill " + name + " failed");

@@ -89,6 +89,32 @@ class ResourceDelegationIT {
     assertThat(domain.ticketsOfRealms()).isEqualTo(tickets);
   }
 
+  /** Whoever wants nothing of it gets tickets as before. */
+  @Test
+  void realmThatIsSilent_concernsItsOwnApplicationsOnly(Domain domain) throws Exception {
+    KerberosSignOn kerberos =
+        opened(
+            KerberosSignOn.builder(Domain.USERS_ACCOUNT, domain.keytab("users"))
+                .timeout(Duration.ofSeconds(2))
+                .build());
+    KerberosOrigin origin =
+        opened(new KerberosOrigin(domain.keytab("near"), "HTTP/near.users.test@USERS.TEST"));
+    SignOnChain near = chain(origin.url(), KerberosDelegation.to("HTTP/near.users.test"), kerberos);
+    SignOnChain far =
+        chain(domain.urlElsewhere(), KerberosDelegation.to(Domain.ELSEWHERE), kerberos);
+    domain.elsewhereFalls();
+    try {
+      for (int i = 0; i < 6; i++) {
+        HttpResponse<String> page = far.get("/", "user%03d@users.test".formatted(i));
+        assertThat(page.statusCode()).isEqualTo(503);
+        assertThat(page.body()).contains("APX-632");
+      }
+      assertThat(near.get("/", "user010@users.test").statusCode()).isEqualTo(200);
+    } finally {
+      domain.elsewhereGoesOn();
+    }
+  }
+
   @Test
   void manyRequestsAtOnce_askOnce(Domain domain) throws Exception {
     SignOnChain chain =
