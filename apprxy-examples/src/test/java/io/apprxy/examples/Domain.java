@@ -38,15 +38,14 @@ final class Domain implements AutoCloseable {
   private final Process process;
   private final int httpd;
   private final int appsHttpd;
-
   private final ServerSocket silent;
 
   private Domain(Path home, Process process, int httpd, int appsHttpd, ServerSocket silent) {
-    this.silent = silent;
     this.home = home;
     this.process = process;
     this.httpd = httpd;
     this.appsHttpd = appsHttpd;
+    this.silent = silent;
   }
 
   /** Gives it to tests that have a parameter of this type. */

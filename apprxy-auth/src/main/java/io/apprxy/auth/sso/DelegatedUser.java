@@ -129,7 +129,7 @@ final class DelegatedUser {
     CompletableFuture<Ticket> ticket = tickets.get(service);
     return ticket == null || !ticket.isDone() || isOver(ticket, now)
         ? null
-        : negotiate(ticket.join().server(), form);
+        : negotiate(ticket.join(), form);
   }
 
   /** Gets the ticket for a service: once, whoever waits for it. */

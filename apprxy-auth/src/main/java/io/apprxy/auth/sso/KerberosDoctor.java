@@ -140,14 +140,7 @@ public final class KerberosDoctor {
       } catch (CompletionException e) {
         // the reason is found out with the ticket
       }
-      Negotiation negotiation =
-          signOn
-              .inTime(
-                  signOn.withTicket(
-                      delegated,
-                      service,
-                      (known, ticket) -> known.negotiate(ticket, TokenForm.SPNEGO)))
-              .join();
+      Negotiation negotiation = signOn.negotiate(delegated, service, TokenForm.SPNEGO).join();
       well(Check.SERVICE, "there is a ticket of " + user + " for " + service);
       if (origin != null) {
         origin(negotiation, origin);

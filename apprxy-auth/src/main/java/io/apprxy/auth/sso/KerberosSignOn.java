@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.Application;
 import io.apprxy.Application.KerberosDelegation;
+import io.apprxy.Application.TokenForm;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -163,9 +164,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
     kdcFor(service).check();
     CompletableFuture<DelegatedUser> asked = user(key, identity);
     return Verdict.later(
-        inTime(
-                withTicket(
-                    asked, service, (known, ticket) -> known.negotiate(ticket, wanted.tokenForm())))
+        negotiate(asked, service, wanted.tokenForm())
             .whenComplete((token, failed) -> remember(failed, key, service, asked))
             .thenApply(
                 next -> {
@@ -286,34 +285,25 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
             workers);
   }
 
-  /** What is done with a ticket; may block. */
-  interface Use<T> {
-    T of(DelegatedUser user, Ticket ticket) throws PrivilegedActionException;
-  }
-
-  /** What comes of the user's ticket for a service, or the reason why there is none. */
-  <T> CompletableFuture<T> withTicket(
-      CompletableFuture<DelegatedUser> user, String service, Use<T> use) {
+  /** A token of the user's for a service, in time, or the reason why there is none. */
+  CompletableFuture<Negotiation> negotiate(
+      CompletableFuture<DelegatedUser> user, String service, TokenForm form) {
     return user.thenCompose(
             known ->
                 known
                     .ticket(service, clock.instant(), workers, kdcFor(service))
-                    .thenApplyAsync(ticket -> use(known, ticket, use), workers))
-        .exceptionallyCompose(failed -> explained(failed, service));
+                    .thenApplyAsync(ticket -> negotiate(known, ticket, form), workers))
+        .exceptionallyCompose(failed -> explained(failed, service))
+        .orTimeout(timeout.toMillis(), TimeUnit.MILLISECONDS)
+        .exceptionallyCompose(failed -> CompletableFuture.failedFuture(refused(failed)));
   }
 
-  private static <T> T use(DelegatedUser user, Ticket ticket, Use<T> use) {
+  private static Negotiation negotiate(DelegatedUser user, Ticket ticket, TokenForm form) {
     try {
-      return use.of(user, ticket);
+      return user.negotiate(ticket, form);
     } catch (PrivilegedActionException e) {
       throw KerberosFailure.of(e, Step.TICKET);
     }
-  }
-
-  <T> CompletableFuture<T> inTime(CompletableFuture<T> future) {
-    return future
-        .orTimeout(timeout.toMillis(), TimeUnit.MILLISECONDS)
-        .exceptionallyCompose(failed -> CompletableFuture.failedFuture(refused(failed)));
   }
 
   /**
@@ -322,7 +312,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
    * nobody delegate as of one that is not there. Which it is shows in what the account may do for
    * itself.
    */
-  private <T> CompletableFuture<T> explained(Throwable failed, String service) {
+  private CompletableFuture<Negotiation> explained(Throwable failed, String service) {
     Throwable cause = cause(failed);
     if (!(cause instanceof GatewayException known) || !AMBIGUOUS.contains(known.code())) {
       return CompletableFuture.failedFuture(failed);
