@@ -52,6 +52,17 @@ public final class Gateway implements AutoCloseable {
     if (settings.connectors != null) {
       settings.connectors.publish(settings.applications);
     }
+    tellOfEndedSessions(settings);
+  }
+
+  private static void tellOfEndedSessions(Builder settings) {
+    PreAuthentication sessions = settings.preAuthentication;
+    if (sessions != null) {
+      sessions.whenEnded(settings.signOn::forget);
+      if (settings.connectors != null) {
+        sessions.whenEnded(settings.connectors::forget);
+      }
+    }
   }
 
   /** A builder with the defaults. */

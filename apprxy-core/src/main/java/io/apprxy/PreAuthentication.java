@@ -1,5 +1,7 @@
 package io.apprxy;
 
+import java.util.function.Consumer;
+
 /**
  * The stage that finds out who a request is made for: from a session, from a token, or by sending
  * the user to sign in. It also answers the reserved paths ({@link Exchange#isReserved()}) that it
@@ -39,6 +41,15 @@ public interface PreAuthentication {
    * another. Must not block. Default: does nothing.
    */
   default void tokenWasRefused(Exchange exchange) {}
+
+  /**
+   * Has somebody told when sessions end, so that what is kept for them elsewhere is dropped: see
+   * {@link SignOn#forget}. Called when the gateway is built. Default: nobody is told.
+   *
+   * @param listener called on any thread; does not block; what it throws keeps no other from being
+   *     told
+   */
+  default void whenEnded(Consumer<EndedSessions> listener) {}
 
   /**
    * Lets an identified user prove more, as the policy demands: a page is sent to the provider,

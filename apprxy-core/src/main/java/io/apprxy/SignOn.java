@@ -22,11 +22,31 @@ public interface SignOn {
 
   /** Signs the request on by this one, and then by the other: each does what it knows of. */
   default SignOn then(SignOn other) {
-    return (request, identity, application) ->
-        after(
-            signOn(request, identity, application),
+    SignOn first = this;
+    return new SignOn() {
+      @Override
+      public Verdict signOn(OriginRequest request, Identity identity, Application application) {
+        return after(
+            first.signOn(request, identity, application),
             () -> other.signOn(request, identity, application));
+      }
+
+      @Override
+      public void forget(EndedSessions ended) {
+        try {
+          first.forget(ended);
+        } finally {
+          other.forget(ended);
+        }
+      }
+    };
   }
+
+  /**
+   * Drops what is kept for sessions that have ended, such as tickets. Called by the gateway, or the
+   * connector, that has this stage; on any thread, and must not block. Default: nothing is kept.
+   */
+  default void forget(EndedSessions ended) {}
 
   private static Verdict after(Verdict first, Supplier<Verdict> then) {
     if (first instanceof Verdict.Later later) {

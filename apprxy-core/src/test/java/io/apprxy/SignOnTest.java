@@ -55,4 +55,25 @@ class SignOnTest {
     assertThat(later.outcome().toCompletableFuture()).isCompletedExceptionally();
     assertThat(order).doesNotContain("second");
   }
+
+  @Test
+  void both_areToldWhichSessionsEnded() {
+    List<EndedSessions> heard = new ArrayList<>();
+    SignOn keeper =
+        new SignOn() {
+          @Override
+          public Verdict signOn(OriginRequest request, Identity identity, Application application) {
+            return Verdict.proceed();
+          }
+
+          @Override
+          public void forget(EndedSessions ended) {
+            heard.add(ended);
+          }
+        };
+
+    keeper.then(named("keeps nothing", Verdict.proceed())).then(keeper).forget(EndedSessions.all());
+
+    assertThat(heard).containsExactly(EndedSessions.all(), EndedSessions.all());
+  }
 }

@@ -1,8 +1,10 @@
 package io.apprxy.forward;
 
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
+import io.apprxy.SignOn;
 import io.apprxy.balance.EndpointState;
 import io.undertow.client.ClientRequest;
 import java.util.Collection;
@@ -26,6 +28,9 @@ public interface Dispatcher {
    *     as long as there is one ({@link LastHop#CLIENT_CONNECTION}); null for none
    */
   Dispatch dispatch(Exchange exchange, long pinned, @Nullable String clientConnection);
+
+  /** Has connectors drop what they keep for sessions that have ended: see {@link SignOn#forget}. */
+  void forget(EndedSessions ended);
 
   /** How the connectors of an application are doing, the nearest first. */
   List<EndpointState> endpoints(Application application);

@@ -7,12 +7,15 @@ import io.apprxy.Application;
 import io.apprxy.Application.KerberosDelegation;
 import io.apprxy.Application.LoginIdentity;
 import io.apprxy.Application.TokenForm;
+import io.apprxy.EndedSessions;
 import io.apprxy.Gateway;
 import io.apprxy.Identity;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.apprxy.auth.oidc.OidcPreAuthentication;
 import io.apprxy.auth.policy.AssignmentPolicy;
+import io.apprxy.auth.session.Sessions;
+import io.apprxy.auth.session.SessionsOf;
 import io.apprxy.auth.sso.HeaderSignOn;
 import io.apprxy.auth.sso.KerberosDoctor;
 import io.apprxy.auth.sso.KerberosDoctor.Check;
@@ -37,6 +40,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
@@ -81,28 +85,7 @@ class KerberosIT {
 
   @Test
   void user_signsIn_andTheApplicationSeesTheirNameOfTheDomain(Domain domain) throws Exception {
-    SignOnChain chain = opened(new SignOnChain(directory));
-    String secret = DemoSetup.randomSecret();
-    DemoProvider provider =
-        opened(
-            DemoProvider.start(
-                0,
-                chain.certificates.server(),
-                DemoProvider.Client.gateway("gateway", secret, chain.url)));
-    chain.start(
-        domain.url(),
-        new HeaderSignOn().then(kerberos(domain)),
-        OidcPreAuthentication.builder()
-            .issuer(provider.issuer().toString())
-            .clientId("gateway")
-            .clientSecret(secret)
-            .trust(chain.certificates.trust())
-            .build(),
-        application ->
-            application.kerberosSignOn(
-                KerberosDelegation.to(Domain.APP)
-                    .as(LoginIdentity.USER_PRINCIPAL_USERNAME)
-                    .fromClaim("preferred_username")));
+    SignOnChain chain = signedIn(kerberos(domain), Sessions.builder().build(), domain);
     DemoBrowser browser = new DemoBrowser(chain.certificates.trust());
 
     HttpResponse<String> page = browser.signIn(chain.url, DemoProvider.USERS.get(0), false);
@@ -116,6 +99,65 @@ class KerberosIT {
             .signIn(chain.url, DemoProvider.USERS.get(1), false);
     assertThat(other.statusCode()).isEqualTo(403);
     assertThat(other.body()).contains("APX-623");
+  }
+
+  /** Of a browser's own session the connector hears, as the gateway does. */
+  @Test
+  void tickets_areDropped_whenTheSessionEnds_inTheConnector(Domain domain) throws Exception {
+    KerberosSignOn tickets = kerberos(domain);
+    Sessions sessions = Sessions.builder().build();
+    SignOnChain chain = signedIn(tickets, sessions, domain);
+    DemoBrowser laptop = new DemoBrowser(chain.certificates.trust());
+    DemoBrowser phone = new DemoBrowser(chain.certificates.trust());
+    laptop.signIn(chain.url, DemoProvider.USERS.get(0), false);
+    phone.signIn(chain.url, DemoProvider.USERS.get(0), false);
+    assertThat(KerberosInsight.sessionsWithTickets(tickets)).isEqualTo(2);
+
+    laptop.open(chain.url.resolve("/.apprxy/sign-out"));
+
+    awaitSessionsWithTickets(tickets, 1);
+    assertThat(phone.open(chain.url).body()).contains("REMOTE_USER=alice@CORP.TEST");
+    assertThat(KerberosInsight.sessionsWithTickets(tickets)).isEqualTo(1);
+
+    sessions.end(SessionsOf.everybody(), "the end of the day");
+
+    awaitSessionsWithTickets(tickets, 0);
+  }
+
+  private static void awaitSessionsWithTickets(KerberosSignOn kerberos, int number) {
+    Instant end = Instant.now().plusSeconds(30);
+    while (KerberosInsight.sessionsWithTickets(kerberos) != number) {
+      assertThat(Instant.now()).as("%s within half a minute", number).isBefore(end);
+      Thread.onSpinWait();
+    }
+  }
+
+  /** With a provider where alice signs in, and a connector that has the tickets. */
+  private SignOnChain signedIn(KerberosSignOn tickets, Sessions sessions, Domain domain)
+      throws Exception {
+    SignOnChain chain = opened(new SignOnChain(directory));
+    String secret = DemoSetup.randomSecret();
+    DemoProvider provider =
+        opened(
+            DemoProvider.start(
+                0,
+                chain.certificates.server(),
+                DemoProvider.Client.gateway("gateway", secret, chain.url)));
+    return chain.start(
+        domain.url(),
+        new HeaderSignOn().then(tickets),
+        OidcPreAuthentication.builder()
+            .issuer(provider.issuer().toString())
+            .clientId("gateway")
+            .clientSecret(secret)
+            .trust(chain.certificates.trust())
+            .sessions(sessions)
+            .build(),
+        application ->
+            application.kerberosSignOn(
+                KerberosDelegation.to(Domain.APP)
+                    .as(LoginIdentity.USER_PRINCIPAL_USERNAME)
+                    .fromClaim("preferred_username")));
   }
 
   // ---- who the user is
@@ -435,7 +477,9 @@ class KerberosIT {
     start(domain.url(), KerberosDelegation.to(Domain.APP).fromClaim("name"), tickets);
     assertThat(get("alice@corp.test").statusCode()).isEqualTo(200);
     assertThat(get("user150@corp.test").statusCode()).isEqualTo(200);
-    tickets.forget(ended -> ended.subject().equals("user150@corp.test"));
+    tickets.forget(
+        new EndedSessions(
+            Set.of(EndedSessions.mark("user", "https://idp.test", "user150@corp.test"))));
     domain.falls();
     try {
       assertThat(get("user150@corp.test").statusCode()).as("whose session ended").isEqualTo(503);

@@ -1,6 +1,7 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.SignOn;
 import io.apprxy.forward.Buffers;
 import io.apprxy.forward.LastHop;
@@ -371,6 +372,11 @@ public final class Connector implements AutoCloseable {
     synchronized (connected) {
       connected.forEach(Link::checkIn);
     }
+  }
+
+  /** Has the sign-on drop what it keeps for sessions that have ended. */
+  void forget(EndedSessions ended) {
+    runOnWorker(() -> settings.signOn.forget(ended));
   }
 
   /** Takes it, and forgets the applications that no connection's configuration names any more. */

@@ -1,6 +1,7 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -73,6 +74,9 @@ final class ConnectorHandler implements HttpHandler {
      * @param attempt the number of the turn; the one after the last that was reported
      */
     void update(int attempt, String version);
+
+    /** What is kept for these sessions is to be dropped. */
+    void forget(EndedSessions ended);
 
     /** The gateway wants to know how things are, in the answer to this request. */
     void control(HttpServerExchange exchange);
@@ -154,6 +158,8 @@ final class ConnectorHandler implements HttpHandler {
       case Wire.CONFIGURATION_PATH -> read(exchange, this::configure);
       case Wire.REFUSAL_PATH ->
           read(exchange, (whole, json) -> orders.refused(Refusal.fromJson(json)));
+      case Wire.ENDED_SESSIONS_PATH ->
+          read(exchange, (whole, json) -> orders.forget(EndedSessionsJson.parse(json)));
       case Wire.UPDATE_PATH -> read(exchange, this::update);
       case Wire.SERVING_PATH -> {
         orders.serving();

@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.EndedSessions;
 import io.apprxy.forward.SharedChannel;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.server.protocol.http2.Http2ReceiveListener;
@@ -255,6 +256,11 @@ final class Link implements Node.Connection {
     @Override
     public void update(int attempt, String version) {
       connector.update(attempt, version);
+    }
+
+    @Override
+    public void forget(EndedSessions sessions) {
+      connector.forget(sessions);
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.apprxy.tunnel;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import io.apprxy.EndedSessions;
 import io.apprxy.balance.AffinityCookie;
 import io.apprxy.balance.Member;
 import java.time.Duration;
@@ -31,6 +32,9 @@ final class RemoteConnector implements Member {
   /** By clients' own connections, as long as the last hop keeps theirs to the origin. */
   private final Cache<String, TunnelConnection> bound =
       Caffeine.newBuilder().maximumSize(10_000).expireAfterAccess(Duration.ofMinutes(2)).build();
+
+  private final Endings endings =
+      new Endings(() -> connections.stream().filter(TunnelConnection::isOpen));
 
   private final AtomicBoolean up = new AtomicBoolean();
   private final AtomicBoolean draining = new AtomicBoolean();
@@ -155,10 +159,18 @@ final class RemoteConnector implements Member {
             });
   }
 
+  // ---- for sessions
+
+  /** Has it drop what it keeps for sessions that have ended. */
+  void forget(EndedSessions ended) {
+    endings.add(ended);
+  }
+
   // ---- what becomes of it
 
   void add(TunnelConnection connection) {
     connections.add(connection);
+    endings.send();
   }
 
   /** The answer is whether it was the last. */

@@ -1,5 +1,6 @@
 package io.apprxy.tunnel;
 
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.forward.HeaderLists;
@@ -24,7 +25,7 @@ import org.xnio.IoUtils;
  * that fails resets its own stream (the forwarder does), and never closes the connection.
  * Thread-safe.
  */
-final class TunnelConnection implements Route {
+final class TunnelConnection implements Route, Endings.Way {
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
 
   /**
@@ -252,6 +253,11 @@ final class TunnelConnection implements Route {
   /** Tells the connector that it is its turn to update itself. */
   CompletableFuture<Void> update(UpdateTurns.Order order) {
     return command(Wire.UPDATE_PATH, order.toJson());
+  }
+
+  @Override
+  public CompletableFuture<Void> forget(EndedSessions ended) {
+    return command(Wire.ENDED_SESSIONS_PATH, EndedSessionsJson.text(ended));
   }
 
   /** Says that this gateway leaves; done when the connector needs it no more. */

@@ -1,6 +1,7 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
@@ -392,6 +393,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
         return served;
       }
     };
+  }
+
+  @Override
+  public void forget(EndedSessions ended) {
+    connectors.values().forEach(connector -> connector.forget(ended));
   }
 
   @Override

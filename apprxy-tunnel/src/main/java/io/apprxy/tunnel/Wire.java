@@ -20,6 +20,7 @@ final class Wire {
   static final String UPDATE_PATH = "/.apprxy/update";
   static final String REPLACEMENT_PATH = "/.apprxy/replacement";
   static final String CONFIGURATION_PATH = "/.apprxy/configuration";
+  static final String ENDED_SESSIONS_PATH = "/.apprxy/ended-sessions";
 
   /** The token that turns a connection around (draft-kazuho-ptth-ptth). */
   static final String PTTH = "ptth";

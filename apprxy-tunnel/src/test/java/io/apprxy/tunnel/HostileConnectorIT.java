@@ -193,9 +193,11 @@ class HostileConnectorIT {
       hostile.send(answer(control, 0, "200", "x", "y"));
       byte[] checkIn = (good.checkIn(false).toJson() + "\n").getBytes(StandardCharsets.UTF_8);
       hostile.send(RawHttp2.frame(RawHttp2.DATA, 0, control, checkIn));
-      for (String order : List.of("configuration", "serving")) {
+      int next = control + 2;
+      for (String order : List.of("ended sessions", "configuration", "serving")) {
         int stream = hostile.await(RawHttp2.HEADERS).stream();
-        assertThat(stream).as(order).isEqualTo(order.equals("configuration") ? 3 : 5);
+        assertThat(stream).as(order).isEqualTo(next);
+        next += 2;
         hostile.send(answer(stream, RawHttp2.END_STREAM, "204", "x", "y"));
       }
       CompletableFuture<HttpResponse<String>> asked =

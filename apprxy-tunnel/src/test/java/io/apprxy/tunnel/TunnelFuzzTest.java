@@ -14,6 +14,7 @@ import com.nimbusds.jose.jwk.ECKey;
 import com.nimbusds.jose.jwk.JWKSet;
 import com.nimbusds.jose.jwk.gen.ECKeyGenerator;
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -46,6 +47,17 @@ class TunnelFuzzTest {
       return;
     }
     assertThat(Configuration.fromJson(configuration.toJson())).isEqualTo(configuration);
+  }
+
+  @FuzzTest
+  void endedSessions(byte[] input) {
+    EndedSessions ended;
+    try {
+      ended = EndedSessionsJson.parse(new String(input, StandardCharsets.UTF_8));
+    } catch (IllegalArgumentException e) {
+      return;
+    }
+    assertThat(EndedSessionsJson.parse(EndedSessionsJson.text(ended))).isEqualTo(ended);
   }
 
   @FuzzTest

@@ -60,6 +60,8 @@ function order(stream, path, body) {
     case '/.apprxy/refusal':
       say('refused', body);
       break;
+    case '/.apprxy/ended-sessions':
+      break; // this one keeps nothing
     case '/.apprxy/serving':
     case '/.apprxy/replacement':
     case '/.apprxy/leaving':

@@ -1,6 +1,7 @@
 package io.apprxy.auth.oidc;
 
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
@@ -19,6 +20,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.function.Consumer;
 import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 
@@ -104,6 +106,11 @@ public final class OidcPreAuthentication implements PreAuthentication {
     this.securityEvents = new SecurityEvents(transmitters, sessions, workers, clock);
     sessions.whenEnded(hints::forget);
     sessions.whenEnded(originTokens::forget);
+  }
+
+  @Override
+  public void whenEnded(Consumer<EndedSessions> listener) {
+    sessions.whenEnded(listener);
   }
 
   public static Builder builder() {

@@ -1,5 +1,6 @@
 package io.apprxy.auth.session;
 
+import io.apprxy.EndedSessions;
 import io.apprxy.Identity;
 
 /**
@@ -8,7 +9,7 @@ import io.apprxy.Identity;
  * @param authority the host that it is for
  * @param proven when the provider said who the user is, by the provider's clock
  * @param begun by the gateway's clock, like {@code seen}; all in milliseconds since the epoch
- * @param marks what may end it: see {@link SessionsOf}
+ * @param marks what may end it: see {@link EndedSessions}
  */
 @SuppressWarnings("ArrayRecordComponent") // nobody compares them, and 100,000 are in memory
 record Session(

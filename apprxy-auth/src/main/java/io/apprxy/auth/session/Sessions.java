@@ -2,6 +2,7 @@ package io.apprxy.auth.session;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.Exchange;
 import io.apprxy.GatewayException;
@@ -57,7 +58,8 @@ public final class Sessions {
 
   private final ClaimsPool pool = new ClaimsPool();
 
-  private final EndedSessions ended;
+  private final SessionEndings ended;
+  private final Expirations expirations;
 
   /** The provider's sessions that were in use, by their mark. */
   private final Cache<Long, Boolean> providerSessions;
@@ -86,12 +88,18 @@ public final class Sessions {
             .expireAfterWrite(settings.absoluteLifetime)
             .build();
     this.ended =
-        new EndedSessions(
+        new SessionEndings(
             settings.state,
             settings.clock,
             settings.absoluteLifetime,
             settings.staleAfter,
-            EndedSessions.MAX);
+            SessionEndings.MAX);
+    this.expirations =
+        new Expirations(
+            settings.cacheSize,
+            settings.clock,
+            session -> expiry(session, lastUsed(session)),
+            ended::hasExpired);
   }
 
   /** A builder with the defaults. */
@@ -172,7 +180,7 @@ public final class Sessions {
             proven.toEpochMilli(),
             now,
             now,
-            SessionsOf.marks(identity));
+            EndedSessions.marks(identity));
     if (ended.has(session)) {
       throw new GatewayException(
           ErrorCode.SESSION_ENDED, "the provider ended the session before it began");
@@ -263,7 +271,7 @@ public final class Sessions {
    * be ended for somebody who proves nothing.
    */
   public boolean isKnown(SessionsOf whose) {
-    return whose.marks().anyMatch(mark -> providerSessions.getIfPresent(mark) != null);
+    return whose.marks().stream().anyMatch(mark -> providerSessions.getIfPresent(mark) != null);
   }
 
   /**
@@ -278,17 +286,19 @@ public final class Sessions {
       return false;
     }
     long at = proven.toEpochMilli();
-    return ended.has(new Session(identity, "", false, at, at, at, SessionsOf.marks(identity)));
+    return ended.has(new Session(identity, "", false, at, at, at, EndedSessions.marks(identity)));
   }
 
   /**
    * Has somebody told when sessions end, here or on another gateway, so that what they keep for
-   * them is dropped: tokens, tickets, assertions. Not told are sessions that expire.
+   * them is dropped: tokens, tickets, assertions. Of sessions that expire they are told within
+   * seconds, by a gateway where they were used; at most as many are watched as {@link
+   * Builder#cacheSize}.
    *
    * @param listener gets what tells whether a session, of this identity, is among them; called on
    *     any thread, must not block, and what it throws is logged
    */
-  public void whenEnded(Consumer<Predicate<Identity>> listener) {
+  public void whenEnded(Consumer<EndedSessions> listener) {
     ended.listen(Objects.requireNonNull(listener, "listener"));
   }
 
@@ -330,10 +340,17 @@ public final class Sessions {
    * @param lastUsed of which it is idle since
    */
   boolean stands(Session session, long lastUsed) {
-    long now = now();
-    return now < session.begun() + absolute
-        && now < Math.max(session.seen(), lastUsed) + idle
-        && !ended.has(session);
+    return now() < expiry(session, lastUsed) && !ended.has(session);
+  }
+
+  private long expiry(Session session, long lastUsed) {
+    return Math.min(session.begun() + absolute, Math.max(session.seen(), lastUsed) + idle);
+  }
+
+  /** By requests that are open for a while; 0 if there are none. */
+  private long lastUsed(Session session) {
+    Activity activity = active.getIfPresent(session.identity().sessionId());
+    return activity == null ? 0 : activity.last();
   }
 
   /** What all requests of the session on this gateway share. */
@@ -375,6 +392,7 @@ public final class Sessions {
     }
     Fingerprint fingerprint = Fingerprint.of(value);
     Session session = opened.getIfPresent(fingerprint);
+    boolean first = session == null;
     if (session == null) {
       session = open(value);
       if (session == null) {
@@ -383,11 +401,13 @@ public final class Sessions {
       opened.put(fingerprint, session);
       remember(session.identity());
     }
-    Activity activity = active.getIfPresent(session.identity().sessionId());
-    boolean valid =
-        session.authority().equals(exchange.authority())
-            && stands(session, activity == null ? 0 : activity.last());
-    return valid ? session : null;
+    if (!session.authority().equals(exchange.authority()) || !stands(session, lastUsed(session))) {
+      return null;
+    }
+    if (first) {
+      expirations.follow(session);
+    }
+    return session;
   }
 
   // ---- the cookie
@@ -485,7 +505,7 @@ public final class Sessions {
           number(values, "proven"),
           number(values, "begun"),
           number(values, "seen"),
-          SessionsOf.marks(identity));
+          EndedSessions.marks(identity));
     } catch (IllegalArgumentException e) {
       LOG.warn("a session was sealed by a version of apprxy that writes other sessions");
       return null;

@@ -5,6 +5,7 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.Application;
 import io.apprxy.Application.KerberosDelegation;
 import io.apprxy.Application.TokenForm;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -32,7 +33,6 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import javax.security.auth.kerberos.KerberosPrincipal;
 import javax.security.auth.kerberos.KeyTab;
@@ -80,7 +80,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private final Clock clock;
   private final Cache<String, Kdc> kdcs;
   private final ThreadPoolExecutor workers;
-  private final Cache<Key, CompletableFuture<DelegatedUser>> users;
+  final Cache<Key, CompletableFuture<DelegatedUser>> users;
 
   /**
    * What the domain has just refused, it is not asked again: whoever reloads a page would be heard.
@@ -91,7 +91,7 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   private final Cache<Key, Boolean> renewals;
 
   /** A user in a session: what another session of theirs may do is found out anew. */
-  private record Key(String session, String name) {}
+  record Key(String session, String name) {}
 
   private record Refused(Key user, String service) {}
 
@@ -381,19 +381,28 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
         : failed;
   }
 
-  /**
-   * Forgets the tickets of those whose sessions have ended. In a gateway: {@code
-   * sessions.whenEnded(kerberos::forget)}. A connector need not be told: the next session of a user
-   * gets tickets of its own.
-   */
-  public void forget(Predicate<Identity> ended) {
+  /** Drops the tickets of those whose sessions have ended. */
+  @Override
+  public void forget(EndedSessions ended) {
+    drop(ended);
+    // A request that was let in before may have come here since.
+    CompletableFuture.delayedExecutor(timeout.toMillis(), TimeUnit.MILLISECONDS)
+        .execute(() -> drop(ended));
+  }
+
+  /** Those under way as soon as they are there: before, it is not known whose they are. */
+  private void drop(EndedSessions ended) {
     users
         .asMap()
-        .values()
-        .removeIf(
-            user -> {
-              DelegatedUser there = there(user);
-              return there == null || ended.test(there.identity());
+        .forEach(
+            (key, user) -> {
+              var unused =
+                  user.thenAccept(
+                      there -> {
+                        if (ended.test(there.identity())) {
+                          users.asMap().remove(key, user);
+                        }
+                      });
             });
   }
 

@@ -16,4 +16,9 @@ public final class KerberosInsight {
   public static Object login(KerberosSignOn kerberos) throws Exception {
     return kerberos.account().login().get(30, TimeUnit.SECONDS);
   }
+
+  /** Of how many sessions' users it has tickets, or waits for some. */
+  public static int sessionsWithTickets(KerberosSignOn kerberos) {
+    return kerberos.users.asMap().size();
+  }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.apprxy.Application;
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
 import io.apprxy.Identity;
@@ -18,16 +19,17 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What ends a session, who learns of it, and what is remembered. */
-class EndedSessionsTest {
+class SessionEndingsTest {
   private static final String HOST = "wiki.example";
   private static final String ISSUER = "https://issuer.test";
 
@@ -271,8 +273,8 @@ class EndedSessionsTest {
 
   @Test
   void whoKeepsSomethingForSessions_isToldWhichEnded_onAllNodes_once() {
-    List<Predicate<Identity>> here = new ArrayList<>();
-    List<Predicate<Identity>> there = new ArrayList<>();
+    List<EndedSessions> here = new ArrayList<>();
+    List<EndedSessions> there = new ArrayList<>();
     sessions.whenEnded(
         ended -> {
           throw new IllegalStateException("broken");
@@ -362,8 +364,8 @@ class EndedSessionsTest {
   /** A quiet eviction would let ended sessions back in. */
   @Test
   void moreEndingsThanCanBeRemembered_endEverything_insteadOfForgettingOne() {
-    EndedSessions few =
-        new EndedSessions(state, clock, Duration.ofHours(12), Duration.ofMinutes(1), 100);
+    SessionEndings few =
+        new SessionEndings(state, clock, Duration.ofHours(12), Duration.ofMinutes(1), 100);
     User first = signIn("first", Map.of());
     User bystander = signIn("bystander", Map.of());
     clock.advance(Duration.ofMillis(10));
@@ -384,8 +386,8 @@ class EndedSessionsTest {
 
   @Test
   void endingsThatAreOver_makeRoom() {
-    EndedSessions few =
-        new EndedSessions(state, clock, Duration.ofHours(12), Duration.ofMinutes(1), 100);
+    SessionEndings few =
+        new SessionEndings(state, clock, Duration.ofHours(12), Duration.ofMinutes(1), 100);
     for (int i = 0; i < 100; i++) {
       await(few.end(SessionsOf.session("session " + i), 0));
     }
@@ -464,11 +466,46 @@ class EndedSessionsTest {
     assertThat(isIn(sessions, alice)).isTrue();
   }
 
+  @Test
+  void sessionThatExpires_isToldHere_andNoSooner() throws Exception {
+    BlockingQueue<EndedSessions> told = new LinkedBlockingQueue<>();
+    sessions.whenEnded(told::add);
+    User idle = signIn("alice", Map.of());
+    User busy = signIn("bob", Map.of());
+    assertThat(isIn(sessions, idle)).isTrue();
+    TestExchange open = open(busy);
+    clock.advance(Duration.ofMinutes(59));
+    assertThat(open.identityStands()).isTrue();
+    open.receive(1);
+    assertThat(open.identityStands()).isTrue();
+    assertThat(told).isEmpty();
+
+    clock.advance(Duration.ofMinutes(1));
+    isIn(sessions, signIn("carol", Map.of())); // or this clock would not be looked at for an hour
+
+    assertThat(told.poll(30, TimeUnit.SECONDS)).accepts(idle.identity).rejects(busy.identity);
+    for (int i = 0; i < 11; i++) {
+      open.receive(1);
+      assertThat(open.identityStands()).isTrue();
+      clock.advance(Duration.ofMinutes(59));
+    }
+    assertThat(isIn(sessions, busy)).isTrue();
+    clock.advance(Duration.ofMinutes(11)); // twelve hours in all
+    isIn(sessions, signIn("dave", Map.of()));
+    EndedSessions next = told.poll(30, TimeUnit.SECONDS);
+    while (!next.test(busy.identity)) { // carol's, maybe
+      next = told.poll(30, TimeUnit.SECONDS);
+      assertThat(next).as("told of busy").isNotNull();
+    }
+    assertThat(isIn(sessions, busy)).isFalse();
+  }
+
   // ---- parts
 
   private record User(Identity identity, Map<String, String> jar, long proven, long begun) {
     Session session() {
-      return new Session(identity, HOST, false, proven, begun, begun, SessionsOf.marks(identity));
+      return new Session(
+          identity, HOST, false, proven, begun, begun, EndedSessions.marks(identity));
     }
   }
 

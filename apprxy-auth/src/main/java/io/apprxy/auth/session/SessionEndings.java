@@ -1,8 +1,8 @@
 package io.apprxy.auth.session;
 
+import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
 import io.apprxy.GatewayException;
-import io.apprxy.Identity;
 import io.apprxy.cluster.SharedState;
 import java.time.Clock;
 import java.time.Duration;
@@ -17,9 +17,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,10 +33,11 @@ import org.slf4j.LoggerFactory;
  * <p>Nothing is forgotten before its time: if there is too much to remember, all sessions until
  * then end.
  */
-final class EndedSessions {
+final class SessionEndings {
   static final int MAX = 500_000;
 
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.session");
+  private static final long EVERYBODY = SessionsOf.everybody().marks().iterator().next();
   private static final String PREFIX = "ended/";
   private static final String COUNT = "sessions/endings";
   private static final String TOPIC = "sessions/ended";
@@ -53,7 +52,7 @@ final class EndedSessions {
   private final Duration staleAfter;
   private final int max;
   private final Map<Long, Ending> endings = new ConcurrentHashMap<>();
-  private final List<Consumer<Predicate<Identity>>> listeners = new CopyOnWriteArrayList<>();
+  private final List<Consumer<EndedSessions>> listeners = new CopyOnWriteArrayList<>();
   private final AtomicLong polledAt;
   private volatile @Nullable Ending everybody;
   private volatile boolean loaded;
@@ -98,7 +97,7 @@ final class EndedSessions {
    * @param staleAfter how long the state may be out of reach
    * @param max how many endings are remembered
    */
-  EndedSessions(
+  SessionEndings(
       SharedState state, Clock clock, Duration absoluteLifetime, Duration staleAfter, int max) {
     this.state = state;
     this.clock = clock;
@@ -139,7 +138,7 @@ final class EndedSessions {
     return everybody == null && endings.isEmpty();
   }
 
-  void listen(Consumer<Predicate<Identity>> listener) {
+  void listen(Consumer<EndedSessions> listener) {
     listeners.add(listener);
   }
 
@@ -156,7 +155,7 @@ final class EndedSessions {
     Ending ending =
         new Ending(whose.isOne() ? Long.MAX_VALUE : now, provenUntil, now + lifetime.toMillis());
     Map<Long, Ending> mine =
-        whose.marks().boxed().collect(Collectors.toMap(mark -> mark, mark -> apply(mark, ending)));
+        whose.marks().stream().collect(Collectors.toMap(mark -> mark, mark -> apply(mark, ending)));
     tell(mine.keySet());
     List<CompletableFuture<Void>> puts = new ArrayList<>();
     mine.forEach(
@@ -171,6 +170,11 @@ final class EndedSessions {
     return CompletableFuture.allOf(puts.toArray(CompletableFuture[]::new))
         .thenCompose(put -> state.increment(COUNT, Duration.ofDays(365)))
         .thenCompose(number -> state.publish(TOPIC, message(number, mine)));
+  }
+
+  /** Tells the listeners here; to everybody else the session's cookie says it. */
+  void hasExpired(String id) {
+    tell(SessionsOf.session(id).marks());
   }
 
   private static String message(long number, Map<Long, Ending> endings) {
@@ -203,12 +207,12 @@ final class EndedSessions {
 
   /** Whether that is news. */
   private boolean learn(long mark, Ending ending) {
-    Ending before = mark == SessionsOf.EVERYBODY ? everybody : endings.get(mark);
+    Ending before = mark == EVERYBODY ? everybody : endings.get(mark);
     return !apply(mark, ending).equals(before);
   }
 
   private synchronized Ending apply(long mark, Ending ending) {
-    if (mark == SessionsOf.EVERYBODY) {
+    if (mark == EVERYBODY) {
       Ending merged = ending.and(everybody);
       everybody = merged;
       return merged;
@@ -240,11 +244,8 @@ final class EndedSessions {
     if (marks.isEmpty()) {
       return;
     }
-    Predicate<Identity> ended =
-        identity ->
-            marks.contains(SessionsOf.EVERYBODY)
-                || LongStream.of(SessionsOf.marks(identity)).anyMatch(marks::contains);
-    for (Consumer<Predicate<Identity>> listener : listeners) {
+    EndedSessions ended = new EndedSessions(marks);
+    for (Consumer<EndedSessions> listener : listeners) {
       try {
         listener.accept(ended);
       } catch (RuntimeException e) {
