@@ -17,8 +17,8 @@ import java.util.stream.LongStream;
  * whether its session is among them. Immutable.
  *
  * <p>A session is known by marks: its id, its user, the provider's session that it belongs to, and
- * so on; it has ended if one of its marks is among these. A mark is a hash: it can be told to a
- * connector, and says nothing of who is meant.
+ * so on; it has ended if one of its marks is among these. A mark is a hash, so that connectors can
+ * be told by it: it says who is meant to those only who know, or guess, the name.
  *
  * @param marks those that have ended; with {@link #all} among them, every session has
  */

@@ -44,7 +44,8 @@ public interface SignOn {
 
   /**
    * Drops what is kept for sessions that have ended, such as tickets. Called by the gateway, or the
-   * connector, that has this stage; on any thread, and must not block. Default: nothing is kept.
+   * connector, that has this stage; on any thread, and must not block. A stage around another one
+   * passes it on. Default: nothing is kept.
    */
   default void forget(EndedSessions ended) {}
 

@@ -1,10 +1,13 @@
 package io.apprxy.tunnel;
 
 import io.apprxy.EndedSessions;
+import java.time.Duration;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -12,10 +15,10 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Tells a connector which sessions have ended. One message is under way at a time, and what ends
- * meanwhile is in the next; what one connection does not take goes by another, and waits for the
- * next one if there is none. Thread-safe.
+ * meanwhile is in the next; what one connection does not take goes by another. What none takes is
+ * tried again after a while, and when there is a new one. Thread-safe.
  *
- * <p>The first message says that all have: who was not connected may have missed some.
+ * <p>The first message says that all have: who was not known here may have missed some.
  */
 final class Endings {
   /** Marks in a message; more than these, and all sessions have ended for the connector. */
@@ -23,9 +26,13 @@ final class Endings {
 
   private static final Logger LOG = LoggerFactory.getLogger("io.apprxy.tunnel");
 
-  private final Supplier<Stream<? extends Way>> open;
+  private static final Duration RETRY = Duration.ofSeconds(30);
+
   private final Set<Long> waiting = new HashSet<>(EndedSessions.all().marks());
+  private volatile Supplier<Stream<? extends Way>> open = Stream::of;
   private boolean sending;
+  private boolean retrying;
+  private boolean warned;
 
   /** A connection to the connector. */
   interface Way {
@@ -33,11 +40,9 @@ final class Endings {
     CompletableFuture<Void> forget(EndedSessions ended);
   }
 
-  /**
-   * @param open the connections that are open
-   */
-  Endings(Supplier<Stream<? extends Way>> open) {
-    this.open = open;
+  /** Goes by these: the connections that are open. */
+  void goBy(Supplier<Stream<? extends Way>> connections) {
+    open = connections;
   }
 
   void add(EndedSessions ended) {
@@ -46,10 +51,11 @@ final class Endings {
   }
 
   private synchronized void keep(EndedSessions ended) {
+    Set<Long> all = EndedSessions.all().marks();
     waiting.addAll(ended.marks());
-    if (waiting.size() > MAX) {
+    if (waiting.size() > MAX || waiting.containsAll(all)) {
       waiting.clear();
-      waiting.addAll(EndedSessions.all().marks());
+      waiting.addAll(all);
     }
   }
 
@@ -72,8 +78,11 @@ final class Endings {
     if (way.isEmpty()) {
       keep(ended);
       done();
-      if (open.get().anyMatch(connection -> !tried.contains(connection))) {
+      List<? extends Way> there = open.get().toList();
+      if (!tried.containsAll(there)) {
         send(); // one that came meanwhile was told to wait
+      } else if (!there.isEmpty()) {
+        sendLater(there.get(0));
       }
       return;
     }
@@ -90,6 +99,28 @@ final class Endings {
                     send(ended, tried);
                   }
                 });
+  }
+
+  private synchronized void sendLater(Way failing) {
+    if (!warned) {
+      warned = true;
+      LOG.warn(
+          "{} does not take which sessions ended, and may keep tickets of theirs until they are too"
+              + " old: update it, if it is of another version than this gateway",
+          failing);
+    }
+    if (!retrying) {
+      retrying = true;
+      CompletableFuture.delayedExecutor(RETRY.toMillis(), TimeUnit.MILLISECONDS)
+          .execute(this::retry);
+    }
+  }
+
+  private void retry() {
+    synchronized (this) {
+      retrying = false;
+    }
+    send();
   }
 
   private synchronized void done() {

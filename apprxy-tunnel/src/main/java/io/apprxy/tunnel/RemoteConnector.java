@@ -2,7 +2,6 @@ package io.apprxy.tunnel;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
-import io.apprxy.EndedSessions;
 import io.apprxy.balance.AffinityCookie;
 import io.apprxy.balance.Member;
 import java.time.Duration;
@@ -33,8 +32,7 @@ final class RemoteConnector implements Member {
   private final Cache<String, TunnelConnection> bound =
       Caffeine.newBuilder().maximumSize(10_000).expireAfterAccess(Duration.ofMinutes(2)).build();
 
-  private final Endings endings =
-      new Endings(() -> connections.stream().filter(TunnelConnection::isOpen));
+  final Endings endings;
 
   private final AtomicBoolean up = new AtomicBoolean();
   private final AtomicBoolean draining = new AtomicBoolean();
@@ -43,8 +41,10 @@ final class RemoteConnector implements Member {
 
   /**
    * @param tier 0, or more if it is farther away
+   * @param endings what this run of the connector has still to be told, if it was here before
    */
-  RemoteConnector(TunnelServer.Key key, int tier, String address, CheckIn first, Instant now) {
+  RemoteConnector(
+      TunnelServer.Key key, int tier, String address, CheckIn first, Instant now, Endings endings) {
     this.key = key;
     this.id = key.id();
     this.group = key.group();
@@ -53,6 +53,8 @@ final class RemoteConnector implements Member {
     this.address = address;
     this.latest = first;
     this.lastSeen = now;
+    this.endings = endings;
+    endings.goBy(() -> connections.stream().filter(TunnelConnection::isOpen));
   }
 
   String name() {
@@ -157,13 +159,6 @@ final class RemoteConnector implements Member {
             connection -> {
               var unused = connection.update(order).exceptionally(failed -> null);
             });
-  }
-
-  // ---- for sessions
-
-  /** Has it drop what it keeps for sessions that have ended. */
-  void forget(EndedSessions ended) {
-    endings.add(ended);
   }
 
   // ---- what becomes of it

@@ -1,5 +1,7 @@
 package io.apprxy.tunnel;
 
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
 import io.apprxy.Application;
 import io.apprxy.EndedSessions;
 import io.apprxy.ErrorCode;
@@ -37,7 +39,9 @@ import java.security.KeyStore;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -103,6 +107,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   private final Set<TunnelConnection> refusals = ConcurrentHashMap.newKeySet();
 
   private final ConcurrentMap<Key, RemoteConnector> connectors = new ConcurrentHashMap<>();
+
+  /** Of connectors that left a moment ago, and may be back soon. */
+  private final Cache<Key, Endings> left =
+      Caffeine.newBuilder().maximumSize(1_000).expireAfterWrite(Duration.ofMinutes(5)).build();
+
   private final Object changes = new Object();
   private final ConcurrentMap<String, UpdateTurns> updates = new ConcurrentHashMap<>();
   private volatile List<Application> applications = List.of();
@@ -397,7 +406,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
 
   @Override
   public void forget(EndedSessions ended) {
-    connectors.values().forEach(connector -> connector.forget(ended));
+    // In this order: one that leaves now, or comes back, is among the former or the latter.
+    Set<Endings> all = Collections.newSetFromMap(new IdentityHashMap<>());
+    connectors.values().forEach(connector -> all.add(connector.endings));
+    all.addAll(left.asMap().values());
+    all.forEach(endings -> endings.add(ended));
   }
 
   @Override
@@ -629,7 +642,8 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
                           tier(peer.group()),
                           connection.address(),
                           checkIn,
-                          settings.clock.instant())
+                          settings.clock.instant(),
+                          Objects.requireNonNullElseGet(left.getIfPresent(key), Endings::new))
                       : known;
               connection.belongsTo(connector);
               connector.add(connection);
@@ -748,11 +762,18 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
     refusals.remove(connection);
     RemoteConnector owner = connection.owner();
     if (owner != null) {
-      RemoteConnector left =
+      RemoteConnector remaining =
           connectors.computeIfPresent(
-              owner.key, (key, connector) -> connector.remove(connection) ? null : connector);
-      if (left != null) {
-        tellIfDraining(left);
+              owner.key,
+              (key, connector) -> {
+                if (!connector.remove(connection)) {
+                  return connector;
+                }
+                left.put(key, connector.endings);
+                return null;
+              });
+      if (remaining != null) {
+        tellIfDraining(remaining);
       } else if (owner.isUp()) {
         rebalance(owner.group);
         events.tell(TunnelEvent.Type.DOWN, owner, owner + " is not connected any more");

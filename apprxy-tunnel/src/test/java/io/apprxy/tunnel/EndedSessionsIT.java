@@ -9,6 +9,7 @@ import io.apprxy.OriginRequest;
 import io.apprxy.SignOn;
 import io.apprxy.Verdict;
 import io.undertow.Undertow;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -90,9 +91,8 @@ class EndedSessionsIT {
     assertThat(chain.get("/").body()).as("requests go on").isEqualTo("served");
   }
 
-  /** What ended while it was not connected, it never hears of. */
   @Test
-  void connectorThatWasNotConnected_forgetsAll() throws Exception {
+  void connectorThatWasAway_isToldWhatEndedMeanwhile() throws Exception {
     Keeping keeping = new Keeping();
     FaultyRelay relay = new FaultyRelay(chain.tunnel.port());
     parts.add(relay);
@@ -100,11 +100,17 @@ class EndedSessionsIT {
         chain.connector(chain.originPort, relay.port()).signOn(keeping).build().start();
     parts.add(connector);
     assertThat(keeping.next()).isEqualTo(EndedSessions.all());
-    chain.tunnel.forget(ALICES);
-    assertThat(keeping.next()).isEqualTo(ALICES);
-
+    assertThat(connector.awaitConnected(Duration.ofSeconds(30))).isTrue();
+    relay.refuse(true);
     relay.cut();
+    TunnelEvent event = chain.tunnelEvents.take();
+    while (event.type() != TunnelEvent.Type.DOWN) {
+      event = chain.tunnelEvents.take();
+    }
 
-    assertThat(keeping.next()).isEqualTo(EndedSessions.all());
+    chain.tunnel.forget(ALICES);
+    relay.refuse(false);
+
+    assertThat(keeping.next()).isEqualTo(ALICES);
   }
 }

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 
 class EndingsTest {
   private final List<Way> open = new ArrayList<>();
-  private final Endings endings = new Endings(() -> List.copyOf(open).stream());
+  private final Endings endings = new Endings();
   private final Way first = new Way();
   private final Way second = new Way();
 
@@ -47,6 +47,7 @@ class EndingsTest {
   @BeforeEach
   void connect() {
     open.add(first);
+    endings.goBy(() -> List.copyOf(open).stream());
     endings.send();
   }
 

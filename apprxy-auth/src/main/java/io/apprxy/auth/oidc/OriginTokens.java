@@ -193,15 +193,19 @@ final class OriginTokens {
     }
   }
 
-  /** Of those whose sessions have ended; and those under way, of which that is not known. */
+  /** Of those whose sessions have ended; what is under way as soon as it is there. */
   void forget(Predicate<Identity> ended) {
     known
         .asMap()
-        .values()
-        .removeIf(
-            token -> {
-              Known there = token.getNow(null);
-              return there == null || ended.test(there.identity());
+        .forEach(
+            (key, token) -> {
+              var unused =
+                  token.thenAccept(
+                      there -> {
+                        if (ended.test(there.identity())) {
+                          known.asMap().remove(key, token);
+                        }
+                      });
             });
   }
 }

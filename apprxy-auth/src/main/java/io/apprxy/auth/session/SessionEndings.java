@@ -7,6 +7,7 @@ import io.apprxy.cluster.SharedState;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -43,6 +44,9 @@ final class SessionEndings {
   private static final String TOPIC = "sessions/ended";
   private static final Duration POLL = Duration.ofSeconds(2);
 
+  /** How long those who keep something for sessions are told later. */
+  private static final Duration MOMENT = Duration.ofMillis(500);
+
   /** A sign-in that is under way when its user's sessions end is over by then. */
   private static final Duration SIGN_IN = Duration.ofMinutes(15);
 
@@ -53,6 +57,7 @@ final class SessionEndings {
   private final int max;
   private final Map<Long, Ending> endings = new ConcurrentHashMap<>();
   private final List<Consumer<EndedSessions>> listeners = new CopyOnWriteArrayList<>();
+  private final Set<Long> toTell = new HashSet<>();
   private final AtomicLong polledAt;
   private volatile @Nullable Ending everybody;
   private volatile boolean loaded;
@@ -237,14 +242,27 @@ final class SessionEndings {
       // One that ended whenever it began must not end those of everybody that are still to begin.
       everybody = new Ending(now, all.provenUntil, all.until).and(everybody);
       endings.clear();
+      tell(EndedSessions.all().marks());
     }
   }
 
+  /** On another thread, and of many that end within a moment at once: listeners look at all. */
   private void tell(Set<Long> marks) {
-    if (marks.isEmpty()) {
-      return;
+    synchronized (toTell) {
+      if (toTell.isEmpty() && !marks.isEmpty()) {
+        CompletableFuture.delayedExecutor(MOMENT.toMillis(), TimeUnit.MILLISECONDS)
+            .execute(this::tellListeners);
+      }
+      toTell.addAll(marks);
     }
-    EndedSessions ended = new EndedSessions(marks);
+  }
+
+  private void tellListeners() {
+    EndedSessions ended;
+    synchronized (toTell) {
+      ended = new EndedSessions(toTell);
+      toTell.clear();
+    }
     for (Consumer<EndedSessions> listener : listeners) {
       try {
         listener.accept(ended);

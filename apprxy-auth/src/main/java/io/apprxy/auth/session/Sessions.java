@@ -291,9 +291,9 @@ public final class Sessions {
 
   /**
    * Has somebody told when sessions end, here or on another gateway, so that what they keep for
-   * them is dropped: tokens, tickets, assertions. Of sessions that expire they are told within
-   * seconds, by a gateway where they were used; at most as many are watched as {@link
-   * Builder#cacheSize}.
+   * them is dropped: tokens, tickets, assertions. They are told within seconds, also of sessions
+   * that expire: by each gateway where one was used, of the {@link Builder#cacheSize} latest; one
+   * that is used at another gateway meanwhile has not expired there.
    *
    * @param listener gets what tells whether a session, of this identity, is among them; called on
    *     any thread, must not block, and what it throws is logged
@@ -379,7 +379,9 @@ public final class Sessions {
       if (now - session.seen() > refreshAfter) {
         boolean persistent =
             session.persistent() && settings.persistentCookie.test(exchange, session.identity());
-        write(exchange, session.seenAt(now, persistent));
+        Session renewed = session.seenAt(now, persistent);
+        write(exchange, renewed);
+        expirations.follow(renewed);
       }
     }
     return session;
@@ -392,22 +394,20 @@ public final class Sessions {
     }
     Fingerprint fingerprint = Fingerprint.of(value);
     Session session = opened.getIfPresent(fingerprint);
-    boolean first = session == null;
     if (session == null) {
       session = open(value);
       if (session == null) {
         return null;
       }
       opened.put(fingerprint, session);
+      if (now() < expiry(session, lastUsed(session))) {
+        expirations.follow(session);
+      }
       remember(session.identity());
     }
-    if (!session.authority().equals(exchange.authority()) || !stands(session, lastUsed(session))) {
-      return null;
-    }
-    if (first) {
-      expirations.follow(session);
-    }
-    return session;
+    boolean valid =
+        session.authority().equals(exchange.authority()) && stands(session, lastUsed(session));
+    return valid ? session : null;
   }
 
   // ---- the cookie

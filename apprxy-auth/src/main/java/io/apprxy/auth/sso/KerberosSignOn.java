@@ -385,9 +385,11 @@ public final class KerberosSignOn implements SignOn, AutoCloseable {
   @Override
   public void forget(EndedSessions ended) {
     drop(ended);
-    // A request that was let in before may have come here since.
-    CompletableFuture.delayedExecutor(timeout.toMillis(), TimeUnit.MILLISECONDS)
-        .execute(() -> drop(ended));
+    if (!ended.equals(EndedSessions.all())) {
+      // A request that was let in before may have come here since.
+      CompletableFuture.delayedExecutor(timeout.toMillis(), TimeUnit.MILLISECONDS)
+          .execute(() -> drop(ended));
+    }
   }
 
   /** Those under way as soon as they are there: before, it is not known whose they are. */

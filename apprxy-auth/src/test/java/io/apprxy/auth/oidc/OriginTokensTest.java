@@ -181,11 +181,11 @@ class OriginTokensTest extends OidcTest {
   @Test
   void tokensOfASession_areForgottenWithIt() throws Exception {
     TestExchange exchange = exchange(wiki(BACKEND).build(), Map.of());
+    CountDownLatch told = new CountDownLatch(1);
+    sessions.whenEnded(ended -> told.countDown()); // the last of those who are
     ask(exchange);
-    sessions
-        .end(SessionsOf.session(exchange.identity().sessionId()), "test")
-        .toCompletableFuture()
-        .get(30, TimeUnit.SECONDS);
+    sessions.end(SessionsOf.session(exchange.identity().sessionId()), "test");
+    assertThat(told.await(30, TimeUnit.SECONDS)).isTrue();
 
     // As if the request had got past the session's end.
     ApiClient.settle(gateway.tokenForOrigin(exchange));
