@@ -45,6 +45,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -574,6 +576,43 @@ class KerberosIT {
   private String examined(Domain domain, List<String> within, String configuration)
       throws Exception {
     Path said = directory.resolve("example.log");
+    Process example = example(domain, within, configuration, said, "--check-only");
+    assertThat(example.waitFor(90, TimeUnit.SECONDS)).isTrue();
+
+    assertThat(example.exitValue()).isEqualTo(1);
+    return Files.readString(said);
+  }
+
+  @Test
+  void example_examines_starts_andSignsAliceOn(Domain domain) throws Exception {
+    Path said = directory.resolve("example.log");
+    Process example =
+        example(
+            domain,
+            List.of(),
+            System.getProperty("java.security.krb5.conf"),
+            said,
+            "--port=0",
+            "--provider-port=0",
+            "--directory=" + DemoSetup.privateDirectory(directory.resolve("of-the-example")));
+    opened(example::destroyForcibly);
+    Pattern open = Pattern.compile("Open (https://\\S+), and sign in as alice");
+    Matcher opened = open.matcher("");
+    while (!opened.reset(Files.readString(said)).find()) {
+      assertThat(example.waitFor(100, TimeUnit.MILLISECONDS)).as(Files.readString(said)).isFalse();
+    }
+    assertThat(Files.readString(said)).contains("ok   ORIGIN").doesNotContain("ILL");
+
+    URI page = URI.create(opened.group(1));
+    DemoBrowser browser =
+        new DemoBrowser(DemoCertificates.in(directory.resolve("of-the-example")).trust());
+    assertThat(browser.signIn(page, DemoProvider.USERS.get(0), false).body())
+        .contains("REMOTE_USER=alice@CORP.TEST");
+  }
+
+  private static Process example(
+      Domain domain, List<String> within, String configuration, Path said, String... options)
+      throws Exception {
     List<String> command = new ArrayList<>(within);
     command.addAll(
         List.of(
@@ -585,16 +624,12 @@ class KerberosIT {
             "--principal=" + Domain.ACCOUNT,
             "--keytab=" + domain.keytab("svc-apprxy"),
             "--service=" + Domain.APP,
-            "--origin=" + domain.url(),
-            "--check-only"));
+            "--origin=" + domain.url()));
+    command.addAll(List.of(options));
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile());
     builder.environment().put("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    Process example = builder.start();
-    assertThat(example.waitFor(90, TimeUnit.SECONDS)).isTrue();
-
-    assertThat(example.exitValue()).isEqualTo(1);
-    return Files.readString(said);
+    return builder.start();
   }
 
   // ---- the doctor
