@@ -14,11 +14,9 @@ import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import io.undertow.util.SameThreadExecutor;
-import java.security.SecureRandom;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -33,8 +31,6 @@ import org.jspecify.annotations.Nullable;
 
 /** An exchange on Undertow. */
 final class UndertowExchange implements Exchange {
-  private static final SecureRandom RANDOM = new SecureRandom();
-
   private final HttpServerExchange undertow;
   private final String id;
   private Client client;
@@ -57,17 +53,10 @@ final class UndertowExchange implements Exchange {
 
   UndertowExchange(HttpServerExchange undertow) {
     this.undertow = undertow;
-    this.id = newId();
+    this.id = RequestIds.next();
     this.client =
         new Client(
             undertow.getSourceAddress().getAddress().getHostAddress(), undertow.getRequestScheme());
-  }
-
-  /** 128 random bits: an id that nobody can guess, nor make collide. */
-  private static String newId() {
-    byte[] bits = new byte[16];
-    RANDOM.nextBytes(bits);
-    return HexFormat.of().formatHex(bits);
   }
 
   HttpServerExchange undertow() {
