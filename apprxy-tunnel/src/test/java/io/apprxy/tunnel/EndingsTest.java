@@ -107,6 +107,17 @@ class EndingsTest {
     assertThat(second.asked).containsExactly(marks(1L));
   }
 
+  /** Or one that never takes it would be sent more and more. */
+  @Test
+  void whatWaits_besideAll_isAll() {
+    endings.add(marks(1L));
+    first.fails();
+
+    endings.add(marks(2L));
+
+    assertThat(first.asked).containsExactly(EndedSessions.all(), EndedSessions.all());
+  }
+
   @Test
   void tooMany_areAll() {
     for (long mark = 0; mark <= Endings.MAX; mark++) {

@@ -150,6 +150,24 @@ class OriginTokensTest extends OidcTest {
   }
 
   @Test
+  void tokenUnderWay_isKept_whenSessionsOfOthersEnd() throws Exception {
+    CountDownLatch answer = new CountDownLatch(1);
+    provider.beforeExchange = () -> await(answer);
+    CountDownLatch told = new CountDownLatch(1);
+    sessions.whenEnded(ended -> told.countDown()); // the last of those who are
+    TestExchange exchange = exchange(wiki(BACKEND).build(), Map.of());
+    ApiClient.settle(gateway.authenticate(exchange));
+    Verdict.Later later = (Verdict.Later) gateway.tokenForOrigin(exchange);
+    sessions.end(SessionsOf.session("of somebody else"), "test");
+    assertThat(told.await(30, TimeUnit.SECONDS)).isTrue();
+
+    answer.countDown();
+
+    later.outcome().toCompletableFuture().get(30, TimeUnit.SECONDS);
+    assertThat(token(BACKEND)).isEqualTo("exchanged-1");
+  }
+
+  @Test
   void manyRequestsAtOnce_exchangeOnce() throws Exception {
     CountDownLatch answer = new CountDownLatch(1);
     provider.beforeExchange = () -> await(answer);
