@@ -94,7 +94,8 @@ class EndedSessionsTest {
     }
   }
 
-  private static SignOn recording(List<EndedSessions> heard) {
+  /** A sign-on that keeps what it is told. */
+  static SignOn recording(List<EndedSessions> heard) {
     return new SignOn() {
       @Override
       public Verdict signOn(OriginRequest request, Identity identity, Application application) {

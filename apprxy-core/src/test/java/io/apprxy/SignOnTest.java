@@ -59,18 +59,7 @@ class SignOnTest {
   @Test
   void both_areToldWhichSessionsEnded() {
     List<EndedSessions> heard = new ArrayList<>();
-    SignOn keeper =
-        new SignOn() {
-          @Override
-          public Verdict signOn(OriginRequest request, Identity identity, Application application) {
-            return Verdict.proceed();
-          }
-
-          @Override
-          public void forget(EndedSessions ended) {
-            heard.add(ended);
-          }
-        };
+    SignOn keeper = EndedSessionsTest.recording(heard);
 
     keeper.then(named("keeps nothing", Verdict.proceed())).then(keeper).forget(EndedSessions.all());
 

@@ -39,9 +39,7 @@ import java.security.KeyStore;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.Collections;
 import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -407,10 +405,11 @@ public final class TunnelServer implements Dispatcher, AutoCloseable {
   @Override
   public void forget(EndedSessions ended) {
     // In this order: one that leaves now, or comes back, is among the former or the latter.
-    Set<Endings> all = Collections.newSetFromMap(new IdentityHashMap<>());
-    connectors.values().forEach(connector -> all.add(connector.endings));
-    all.addAll(left.asMap().values());
-    all.forEach(endings -> endings.add(ended));
+    Stream.concat(
+            connectors.values().stream().map(connector -> connector.endings),
+            left.asMap().values().stream())
+        .distinct()
+        .forEach(endings -> endings.add(ended));
   }
 
   @Override
